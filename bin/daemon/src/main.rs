@@ -1,0 +1,2 @@
+//! hekad.
+fn main() {}

@@ -1,0 +1,1 @@
+//! Heka's TOML dialect with positions, sections and problems.

@@ -1,0 +1,1 @@
+//! Runs a configuration: runners, supervision, ledger, reports.

@@ -1,0 +1,1 @@
+//! Rotated sets of log files, read as streams with a journal.

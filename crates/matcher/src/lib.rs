@@ -1,0 +1,1 @@
+//! The message matcher language, compiled to batch selections.

@@ -1,0 +1,1 @@
+//! Arena batches of messages, their builder and borrowed views.

@@ -1,0 +1,1 @@
+//! The stream: memory window, cursors, selections, settled watermark.

@@ -1,0 +1,1 @@
+//! The protobuf message codec and stream framing, as Heka speaks them.

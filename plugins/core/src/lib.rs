@@ -1,0 +1,1 @@
+//! Splitters, decoders, filters, encoders and outputs that need nothing but the contracts.

@@ -1,0 +1,1 @@
+//! TCP and UDP inputs and outputs.

@@ -1,0 +1,1 @@
+//! Native parsers for common log formats, and the JSON encoder.

@@ -1,0 +1,2 @@
+//! tidy, reference, bench.
+fn main() {}
