@@ -695,7 +695,8 @@ mod tests {
 
         let mut record = builder.record();
         record.payload("kept").emit().unwrap();
-        record.payload("given up").discard();
+        record.payload("given up");
+        record.discard();
         assert_eq!(builder.len(), 2);
         assert_eq!(builder.committed(1).unwrap().payload(), b"kept");
         let batch = builder.finish();
