@@ -1,1 +1,27 @@
-//! The stream: memory window, cursors, selections, settled watermark.
+//! The stream: what inputs append and consumers read, in memory, bounded by bytes.
+//!
+//! Here: the byte budget, routing by compiled matchers, consumers with their cursors, deliveries and their acks,
+//! the settled watermark, the ledger, and the two small traits behind which time and disk lie. Not here: plugins
+//! (`heka-plugin`), who runs them (`heka-engine`).
+//! Invariants: a batch is routed once; each matched message ends in exactly one counter of its consumer; a
+//! source's watermark never passes a batch that a consumer still holds; nothing here waits while it holds a lock.
+
+mod budget;
+mod clock;
+mod consumer;
+mod delivery;
+mod ledger;
+mod routing;
+mod settle;
+mod source;
+mod storage;
+
+pub use budget::{Budget, Permit};
+pub use clock::{Clock, ManualClock, SystemClock};
+pub use consumer::{Consumer, ConsumerOptions, FullAction};
+pub use delivery::{Ack, Delivery, Keep};
+pub use ledger::{ConsumerCounts, DropReason, LedgerError, SourceCounts};
+pub use routing::{Route, Stream};
+pub use settle::Settled;
+pub use source::{AppendError, Source};
+pub use storage::{FileStorage, MemoryStorage, Storage};
