@@ -1,1 +1,20 @@
-//! Runs a configuration: runners, supervision, ledger, reports.
+//! Runs a configuration: plans it, starts its plugins, supervises them, reports, stops in order.
+//!
+//! Here: what happens to plugins. Not here: any plugin, the command line, signals (the daemon maps them to
+//! [`Control`]). Invariants: a plugin that fails reaches nobody else; inputs stop first and outputs last; what
+//! was not delivered at the end is told, and not acknowledged to its source.
+
+mod decoders;
+mod engine;
+mod filter;
+mod input;
+mod output;
+mod plan;
+mod report;
+mod shared;
+mod supervise;
+mod terminated;
+
+pub use engine::{Control, Engine, EngineSettings, Exit, StartFailure};
+pub use plan::{Plan, Route};
+pub use report::{ConsumerHandle, Entry, Handles, InputHandle, Report};

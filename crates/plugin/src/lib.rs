@@ -1,1 +1,40 @@
 //! The plugin contracts.
+//!
+//! Here: the traits of the six kinds, what a plugin is given to work with, how it answers, and how it is listed.
+//! Not here: who runs plugins (`heka-engine`), nor any plugin. Invariants: a plugin names no other plugin; what
+//! it does not answer for is handed out again; nothing here allocates per message.
+
+mod counts;
+mod decoder;
+mod def;
+mod encoded;
+mod encoder;
+mod error;
+mod feed;
+mod filter;
+mod input;
+mod limited;
+mod output;
+mod report;
+mod splitter;
+mod start;
+
+pub use counts::{Counter, InputCounts, PluginCounts};
+pub use decoder::{Decode, DecodeError, Decoder};
+pub use def::{Defaults, Framing, Maker, Plugin, PluginDef, Prepare, Prepared};
+pub use encoded::{EncodeBuffer, Encoded};
+pub use encoder::{Encode, EncodeError, Encoder, EncoderRunner};
+pub use error::{FilterError, InputError, OutputError, StartError};
+pub use feed::{Feed, FeedMaker, FeedSettings, Pools};
+pub use filter::{Filter, FilterContext};
+pub use heka_config::{Category, FieldProblems, PluginConfig, UnknownKeys};
+pub use heka_stream::{Ack, Clock, Delivery, Keep, Settled, Storage};
+pub use input::{Input, InputContext, Reporter, Stop, StopSwitch};
+pub use limited::LimitedLog;
+pub use output::{Flush, Output, OutputContext};
+pub use report::{Metric, Report};
+pub use splitter::{Frame, Frames, Oversize, Scan, Splitter};
+pub use start::{MakeDecoder, StartContext};
+
+/// A boxed future, for traits that are used as objects.
+pub type BoxFuture<'a, T> = std::pin::Pin<Box<dyn Future<Output = T> + Send + 'a>>;

@@ -1,0 +1,518 @@
+//! Start, run, stop.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use heka_message::NameRegistry;
+use heka_plugin::{
+    FeedMaker, Filter, Input, InputCounts, LimitedLog, MakeDecoder, Output, PluginCounts, Pools,
+    Reporter, StartContext, StartError,
+};
+use heka_stream::{
+    Clock, Consumer, ConsumerOptions, DropReason, FullAction, Route, SourceCounts, Storage, Stream,
+};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+use crate::filter::FilterRunner;
+use crate::input::InputRunner;
+use crate::output::{EncoderChoice, OutputRunner};
+use crate::plan::{ConsumerPart, InputPart, Plan};
+use crate::report::{ConsumerHandle, Handles, InputHandle, Report};
+use crate::shared::Shared;
+use crate::supervise::start_guarded;
+
+/// What the daemon gives the engine.
+#[derive(Debug)]
+pub struct EngineSettings {
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Small files that last.
+    pub storage: Arc<dyn Storage>,
+    /// Host name of the machine.
+    pub hostname: String,
+    /// Process id.
+    pub pid: i32,
+}
+
+/// What the daemon tells a running engine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Control {
+    /// Stop in order; said twice, at once.
+    Stop,
+    /// Write the report to the log.
+    Report,
+    /// Outputs open their files anew.
+    Reopen,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Exit {
+    /// Exit code of the process.
+    pub code: i32,
+    /// Messages that were not delivered; inputs with a checkpoint will read theirs again.
+    pub undelivered: u64,
+}
+
+/// A plugin that could not be started.
+#[derive(Debug)]
+pub struct StartFailure {
+    /// Section name; empty for the engine itself.
+    pub section: String,
+    /// Place of its section.
+    pub place: String,
+    /// Its plugin type.
+    pub plugin_type: String,
+    /// Why.
+    pub error: StartError,
+}
+
+impl std::fmt::Display for StartFailure {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{}[{}] {}: {}", self.place, self.section, self.plugin_type, self.error)
+    }
+}
+
+/// A planned configuration with its plugins started, ready to run.
+pub struct Engine {
+    shared: Arc<Shared>,
+    handles: Handles,
+    inputs: Vec<(InputRunner, Box<dyn Input>)>,
+    filters: Vec<(FilterRunner, Box<dyn Filter>)>,
+    outputs: Vec<(OutputRunner, Box<dyn Output>)>,
+    timeout: Duration,
+}
+
+/// How often a stopping engine looks whether all is delivered.
+const STOP_POLL: Duration = Duration::from_millis(5);
+/// How long filters and outputs get to end after the deadline.
+const ABORT_GRACE: Duration = Duration::from_millis(500);
+
+impl Engine {
+    /// Starts all plugins of a plan: outputs, filters, then inputs. Nothing runs yet.
+    ///
+    /// # Errors
+    /// All plugins that could not be started.
+    pub fn start(plan: &Plan, settings: &EngineSettings) -> Result<Self, Vec<StartFailure>> {
+        let mut starter = Starter::new(plan, settings);
+        starter.check_parts();
+        starter.start_outputs();
+        starter.start_filters();
+        let routes = std::mem::take(&mut starter.routes);
+        if let Err(error) = starter.engine.shared.set_routes(routes) {
+            starter.failures.push(StartFailure {
+                section: "hekad".to_owned(),
+                place: String::new(),
+                plugin_type: "matchers".to_owned(),
+                error: StartError::because("compile the message matchers", error),
+            });
+        }
+        if starter.failures.is_empty() {
+            starter.start_inputs();
+        }
+        if starter.failures.is_empty() { Ok(starter.engine) } else { Err(starter.failures) }
+    }
+
+    /// What the engine and its plugins say of themselves.
+    #[must_use]
+    pub fn handles(&self) -> Handles {
+        self.handles.clone()
+    }
+
+    /// Runs until it is told to stop, or a plugin that may not end did.
+    pub async fn run(self, mut control: mpsc::Receiver<Control>) -> Exit {
+        let Self { shared, handles, inputs, filters, outputs, timeout } = self;
+        let mut reopeners = Vec::new();
+        let mut output_tasks = Vec::new();
+        for (runner, first) in outputs {
+            let (sender, receiver) = mpsc::channel(1);
+            reopeners.push(sender);
+            let shared = Arc::clone(&shared);
+            output_tasks.push(tokio::spawn(runner.run(first, shared, receiver)));
+        }
+        let filter_tasks: Vec<_> = filters
+            .into_iter()
+            .map(|(runner, first)| tokio::spawn(runner.run(first, Arc::clone(&shared))))
+            .collect();
+        let input_tasks: Vec<_> = inputs
+            .into_iter()
+            .map(|(runner, first)| tokio::spawn(runner.run(first, Arc::clone(&shared))))
+            .collect();
+        for consumer in handles.consumers.iter().filter(|handle| handle.stops_when_full) {
+            tokio::spawn(stop_when_full(Arc::clone(&shared), Arc::clone(&consumer.consumer)));
+        }
+        tracing::info!("started");
+        loop {
+            tokio::select! {
+                command = control.recv() => match command {
+                    Some(Control::Report) => log_report(&handles),
+                    Some(Control::Reopen) => reopen(&reopeners),
+                    Some(Control::Stop) | None => break,
+                },
+                () = shared.wanted.notified() => break,
+            }
+        }
+        let tasks = Tasks { inputs: input_tasks, filters: filter_tasks, outputs: output_tasks };
+        shutdown(&shared, &handles, tasks, control, timeout).await
+    }
+}
+
+fn log_report(handles: &Handles) {
+    let text = Report::of(handles).to_text();
+    tracing::info!(target: "hekad::report", "\n{text}");
+}
+
+fn reopen(reopeners: &[mpsc::Sender<()>]) {
+    for sender in reopeners {
+        // Full means that the output has one such wish to fulfil already.
+        if let Err(error) = sender.try_send(()) {
+            tracing::debug!(%error, "output is already to reopen, or is gone");
+        }
+    }
+}
+
+async fn stop_when_full(shared: Arc<Shared>, consumer: Arc<Consumer>) {
+    consumer.overflowed().await;
+    tracing::error!(plugin = &*consumer.options().name, "its window is full, shutting down");
+    shared.request_shutdown(1);
+}
+
+struct Tasks {
+    inputs: Vec<JoinHandle<()>>,
+    filters: Vec<JoinHandle<()>>,
+    outputs: Vec<JoinHandle<()>>,
+}
+
+/// Inputs stop reading and wait until their messages are delivered; then filters end, then outputs. What is
+/// still there at the deadline is told.
+async fn shutdown(
+    shared: &Arc<Shared>,
+    handles: &Handles,
+    tasks: Tasks,
+    mut control: mpsc::Receiver<Control>,
+    timeout: Duration,
+) -> Exit {
+    tracing::info!("shutdown initiated");
+    shared.stop.stop();
+    let abandon = shared.abandon.clone();
+    let deadline = tokio::spawn(async move {
+        tokio::select! {
+            () = tokio::time::sleep(timeout) => tracing::warn!("the shutdown takes too long"),
+            () = second_stop(&mut control) => tracing::warn!("told to stop at once"),
+        }
+        abandon.stop();
+    });
+    for task in tasks.inputs {
+        join(task).await;
+    }
+    // Filters may feed each other: all must be idle before the first one is closed.
+    let mut gone = shared.abandon.signal();
+    while !gone.is_set() && handles.filters().any(|filter| filter.consumer.counts().held() > 0) {
+        tokio::select! {
+            () = tokio::time::sleep(STOP_POLL) => {}
+            () = gone.wait() => {}
+        }
+    }
+    handles.filters().for_each(|filter| filter.consumer.close());
+    finish(tasks.filters, shared).await;
+    handles.outputs().for_each(|output| output.consumer.close());
+    finish(tasks.outputs, shared).await;
+    deadline.abort();
+    let mut undelivered = 0;
+    for handle in &handles.consumers {
+        let lost = handle.consumer.give_up(DropReason::Stopped, false);
+        if lost > 0 {
+            tracing::warn!(plugin = &*handle.name, messages = lost, "not delivered before the end");
+        }
+        undelivered += lost;
+    }
+    tracing::info!(undelivered, "shutdown complete");
+    let failed = shared.exit_code();
+    Exit { code: if failed == 0 && undelivered > 0 { 1 } else { failed }, undelivered }
+}
+
+async fn second_stop(control: &mut mpsc::Receiver<Control>) {
+    loop {
+        match control.recv().await {
+            Some(Control::Stop) => return,
+            Some(_) => {}
+            None => std::future::pending().await,
+        }
+    }
+}
+
+async fn join(task: JoinHandle<()>) {
+    if let Err(error) = task.await
+        && error.is_panic()
+    {
+        tracing::error!("a runner panicked: {}", crate::supervise::panic_text(error));
+    }
+}
+
+/// Waits for tasks to end by themselves; after the deadline ends them.
+async fn finish(tasks: Vec<JoinHandle<()>>, shared: &Shared) {
+    let mut abandon = shared.abandon.signal();
+    for mut task in tasks {
+        let ended = tokio::select! {
+            _ = &mut task => true,
+            () = async { abandon.wait().await; tokio::time::sleep(ABORT_GRACE).await; } => false,
+        };
+        if !ended {
+            task.abort();
+        }
+    }
+}
+
+/// Starts the plugins of a plan one after another.
+struct Starter<'a> {
+    plan: &'a Plan,
+    engine: Engine,
+    routes: Vec<Route>,
+    failures: Vec<StartFailure>,
+    window_bytes: usize,
+}
+
+/// A consumer's window is this part of the memory limit at most, so that one alone cannot use it up.
+const WINDOW_PART: u64 = 4;
+/// A consumer's window is not smaller than this, whatever the memory limit.
+const WINDOW_BYTES_MIN: u64 = 1 << 20;
+
+impl<'a> Starter<'a> {
+    fn new(plan: &'a Plan, settings: &EngineSettings) -> Self {
+        let globals = &plan.globals;
+        let names = NameRegistry::new();
+        let clock = Arc::clone(&settings.clock);
+        let memory = globals.memory_limit.bytes();
+        let stream = Stream::new(memory, Arc::clone(&names), Arc::clone(&clock));
+        let decoders: Arc<dyn MakeDecoder> = Arc::clone(&plan.decoders) as _;
+        let context = StartContext {
+            name: "hekad".into(),
+            names,
+            hostname: settings.hostname.as_str().into(),
+            pid: settings.pid,
+            base_dir: globals.base_dir.as_path().into(),
+            share_dir: globals.share_dir.as_path().into(),
+            max_message_size: globals.message_size(),
+            log_flags: u32::try_from(globals.log_flags).unwrap_or(0),
+            clock,
+            storage: Arc::clone(&settings.storage),
+            decoders,
+        };
+        let loops = u8::try_from(globals.message_loops()).unwrap_or(u8::MAX);
+        let shared = Shared::new(stream.clone(), context, loops);
+        let engine = Engine {
+            shared,
+            handles: Handles { inputs: Vec::new(), consumers: Vec::new(), stream },
+            inputs: Vec::new(),
+            filters: Vec::new(),
+            outputs: Vec::new(),
+            timeout: globals.shutdown_timeout.get(),
+        };
+        let window_bytes = (memory / WINDOW_PART).max(WINDOW_BYTES_MIN) as usize;
+        Self { plan, engine, routes: Vec::new(), failures: Vec::new(), window_bytes }
+    }
+
+    fn context(&self, name: &str) -> StartContext {
+        StartContext { name: name.into(), ..self.engine.shared.context.clone() }
+    }
+
+    /// Starts one instance of every splitter, decoder and encoder, so that what is wrong with them is told now.
+    fn check_parts(&mut self) {
+        let mut failures: BTreeMap<String, (String, StartError)> = BTreeMap::new();
+        for (name, prepared) in &self.plan.decoders.sections {
+            let context = self.context(name);
+            if let Err(error) = start_guarded(|| prepared.start(&context)) {
+                failures.insert(name.clone(), ("decoder".to_owned(), error));
+            }
+        }
+        for (name, splitter) in &self.plan.splitters {
+            let context = self.context(name);
+            if let Err(error) = start_guarded(|| splitter.part.prepared.start(&context)) {
+                failures.insert(name.clone(), (splitter.part.section.plugin_type.clone(), error));
+            }
+        }
+        for (name, encoder) in &self.plan.encoders {
+            let context = self.context(name);
+            if let Err(error) = start_guarded(|| encoder.prepared.start(&context)) {
+                failures.insert(name.clone(), (encoder.section.plugin_type.clone(), error));
+            }
+        }
+        for (section, (plugin_type, error)) in failures {
+            let place = String::new();
+            self.failures.push(StartFailure { section, place, plugin_type, error });
+        }
+    }
+
+    fn consumer<K: ?Sized>(&mut self, part: &ConsumerPart<K>) -> Arc<Consumer> {
+        let mut options = ConsumerOptions::new(&part.part.section.name);
+        options.window_bytes = self.window_bytes;
+        options.full_action = part.full_action();
+        let signer = &part.common.message_signer;
+        options.signer = (!signer.is_empty()).then(|| signer.as_bytes().into());
+        let consumer = Consumer::new(options);
+        let matcher = part.matcher.clone();
+        self.routes.push(Route { matcher, consumer: Arc::clone(&consumer) });
+        consumer
+    }
+
+    fn start_outputs(&mut self) {
+        for part in &self.plan.outputs {
+            let section = &part.part.section;
+            let context = self.context(&section.name);
+            let Some(first) = self.instance(section, || part.part.prepared.start(&context)) else {
+                continue;
+            };
+            let consumer = self.consumer(part);
+            let encoder = part.encoder.as_deref().and_then(|encoder| {
+                Some(EncoderChoice {
+                    prepared: Arc::clone(&self.plan.encoders.get(encoder)?.prepared),
+                    name: format!("{}-{encoder}", section.name).into(),
+                    frame: part.framed.then_some(
+                        heka_wire::write_unsigned_frame_header as fn(usize, &mut Vec<u8>),
+                    ),
+                })
+            });
+            let handle = self.handle(part, &consumer, false);
+            let runner = OutputRunner {
+                name: Arc::clone(&handle.name),
+                type_name: part.part.def.name,
+                prepared: Arc::clone(&part.part.prepared),
+                encoder,
+                consumer,
+                retries: part.common.retries,
+                can_exit: part.can_exit(),
+                ticker_interval: part.ticker_interval(),
+                counts: Arc::clone(&handle.counts),
+                reporter: handle.reporter.clone(),
+                context,
+            };
+            self.engine.handles.consumers.push(handle);
+            self.engine.outputs.push((runner, first));
+        }
+    }
+
+    fn start_filters(&mut self) {
+        for part in &self.plan.filters {
+            let section = &part.part.section;
+            let context = self.context(&section.name);
+            let Some(first) = self.instance(section, || part.part.prepared.start(&context)) else {
+                continue;
+            };
+            let consumer = self.consumer(part);
+            let handle = self.handle(part, &consumer, true);
+            let runner = FilterRunner {
+                name: Arc::clone(&handle.name),
+                type_name: part.part.def.name,
+                prepared: Arc::clone(&part.part.prepared),
+                matcher: part.matcher.clone(),
+                consumer,
+                retries: part.common.retries,
+                can_exit: part.can_exit(),
+                ticker_interval: part.ticker_interval(),
+                counts: Arc::clone(&handle.counts),
+                ledger: Arc::clone(&handle.injected),
+                reporter: handle.reporter.clone(),
+                context,
+            };
+            self.engine.handles.consumers.push(handle);
+            self.engine.filters.push((runner, first));
+        }
+    }
+
+    fn start_inputs(&mut self) {
+        for part in &self.plan.inputs {
+            let section = &part.part.section;
+            let context = self.context(&section.name);
+            let Some(first) = self.instance(section, || part.part.prepared.start(&context)) else {
+                continue;
+            };
+            let handle = InputHandle {
+                name: section.name.as_str().into(),
+                type_name: part.part.def.name,
+                counts: Arc::new(InputCounts::default()),
+                plugin_counts: Arc::new(PluginCounts::default()),
+                ledger: Arc::new(SourceCounts::default()),
+                reporter: Reporter::new(),
+            };
+            let Some(feeds) = self.feed_maker(part, &context, &handle) else { continue };
+            let runner = InputRunner {
+                name: Arc::clone(&handle.name),
+                prepared: Arc::clone(&part.part.prepared),
+                feeds,
+                retries: part.common.retries,
+                can_exit: part.common.can_exit.unwrap_or(part.part.def.defaults.can_exit),
+                ticker_interval: part.ticker_interval(),
+                counts: Arc::clone(&handle.counts),
+                plugin_counts: Arc::clone(&handle.plugin_counts),
+                reporter: handle.reporter.clone(),
+                context,
+            };
+            self.engine.handles.inputs.push(handle);
+            self.engine.inputs.push((runner, first));
+        }
+    }
+
+    fn feed_maker(
+        &self,
+        part: &InputPart,
+        context: &StartContext,
+        handle: &InputHandle,
+    ) -> Option<Arc<FeedMaker>> {
+        let splitter = self.plan.splitters.get(&part.splitter)?;
+        Some(Arc::new(FeedMaker {
+            splitter: Arc::clone(&splitter.part.prepared),
+            splitter_name: part.splitter.as_str().into(),
+            decoder: part.decoder.as_deref().map(Into::into),
+            settings: Arc::new(self.plan.feed_settings(part, context)),
+            stream: self.engine.shared.stream.clone(),
+            ledger: Arc::clone(&handle.ledger),
+            counts: Arc::clone(&handle.counts),
+            context: context.clone(),
+            pools: Pools::default(),
+            log: Arc::new(LimitedLog::default()),
+        }))
+    }
+
+    fn handle<K: ?Sized>(
+        &self,
+        part: &ConsumerPart<K>,
+        consumer: &Arc<Consumer>,
+        is_filter: bool,
+    ) -> ConsumerHandle {
+        ConsumerHandle {
+            name: part.part.section.name.as_str().into(),
+            type_name: part.part.def.name,
+            is_filter,
+            stops_when_full: part.full_action() == FullAction::Shutdown,
+            consumer: Arc::clone(consumer),
+            counts: Arc::new(PluginCounts::default()),
+            injected: Arc::new(SourceCounts::default()),
+            reporter: Reporter::new(),
+        }
+    }
+
+    fn instance<K: ?Sized>(
+        &mut self,
+        section: &heka_config::Section,
+        start: impl FnOnce() -> Result<Box<K>, StartError>,
+    ) -> Option<Box<K>> {
+        match start_guarded(start) {
+            Ok(instance) => Some(instance),
+            Err(error) => {
+                let place = match &section.file {
+                    Some(file) => format!("{file}:{}: ", section.span.line),
+                    None => String::new(),
+                };
+                self.failures.push(StartFailure {
+                    section: section.name.clone(),
+                    place,
+                    plugin_type: section.plugin_type.clone(),
+                    error,
+                });
+                None
+            }
+        }
+    }
+}

@@ -1,0 +1,319 @@
+//! A configuration, checked as a whole and ready to start.
+//!
+//! Here: sections to plugin types, names to sections, matchers, defaults of types. All problems are collected.
+//! Not here: reading files (`heka-config`), starting anything that touches the outside.
+
+mod check;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use heka_config::{
+    Category, CommonConsumer, CommonInput, CommonSplitter, Config, Globals, Oversize, Problem,
+    Problems, Section, nearest,
+};
+use heka_matcher::Matcher;
+use heka_plugin::{
+    Defaults, Encoder, FeedSettings, Filter, Framing, Input, Maker, Output, PluginDef, Prepared,
+    Splitter, StartContext,
+};
+use heka_stream::FullAction;
+
+use crate::decoders::Decoders;
+
+/// Bytes that a frame adds to a message: separators, header length, longest header.
+const FRAME_BYTES_MAX: usize = 3 + 255;
+
+/// A checked configuration.
+pub struct Plan {
+    pub(crate) globals: Globals,
+    pub(crate) decoders: Arc<Decoders>,
+    pub(crate) encoders: BTreeMap<String, Part<dyn Encoder>>,
+    pub(crate) splitters: BTreeMap<String, SplitterPart>,
+    pub(crate) inputs: Vec<InputPart>,
+    pub(crate) filters: Vec<ConsumerPart<dyn Filter>>,
+    pub(crate) outputs: Vec<ConsumerPart<dyn Output>>,
+}
+
+/// A section whose plugin can be started.
+pub(crate) struct Part<K: ?Sized> {
+    pub(crate) section: Section,
+    pub(crate) def: PluginDef,
+    pub(crate) prepared: Arc<dyn Prepared<K>>,
+}
+
+pub(crate) struct SplitterPart {
+    pub(crate) part: Part<dyn Splitter>,
+    pub(crate) common: CommonSplitter,
+}
+
+pub(crate) struct InputPart {
+    pub(crate) part: Part<dyn Input>,
+    pub(crate) common: CommonInput,
+    pub(crate) splitter: String,
+    pub(crate) decoder: Option<String>,
+}
+
+pub(crate) struct ConsumerPart<K: ?Sized> {
+    pub(crate) part: Part<K>,
+    pub(crate) common: CommonConsumer,
+    pub(crate) matcher: Matcher,
+    pub(crate) encoder: Option<String>,
+    pub(crate) framed: bool,
+}
+
+/// What the check says about the way to a consumer.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Route {
+    /// Section name of the filter or output.
+    pub consumer: String,
+    /// Its plugin type.
+    pub plugin_type: String,
+    /// What it gets.
+    pub message_matcher: String,
+}
+
+impl Plan {
+    /// Checks `config` against the plugin types; `None` after errors, which are in `problems`.
+    #[must_use]
+    pub fn new(config: &Config, plugins: &[PluginDef], problems: &mut Problems) -> Option<Self> {
+        let mut draft = Draft { plugins, problems, plan: Self::empty(config.globals.clone()) };
+        for section in &config.sections {
+            draft.add(section);
+        }
+        let named: BTreeSet<&str> =
+            config.sections.iter().map(|section| section.name.as_str()).collect();
+        for def in plugins.iter().filter(|def| def.defaults.implicit && !named.contains(def.name)) {
+            draft.add(&Section::implicit(def.name));
+        }
+        let mut plan = draft.plan;
+        plan.check(problems);
+        plan.resolve_framing();
+        (!problems.has_errors()).then_some(plan)
+    }
+
+    /// The daemon's own settings.
+    #[must_use]
+    pub fn globals(&self) -> &Globals {
+        &self.globals
+    }
+
+    /// The ways to all consumers.
+    #[must_use]
+    pub fn routes(&self) -> Vec<Route> {
+        let filters = self.filters.iter().map(|it| (&it.part.section, &it.matcher));
+        let outputs = self.outputs.iter().map(|it| (&it.part.section, &it.matcher));
+        filters
+            .chain(outputs)
+            .map(|(section, matcher)| Route {
+                consumer: section.name.clone(),
+                plugin_type: section.plugin_type.clone(),
+                message_matcher: matcher.as_str().to_owned(),
+            })
+            .collect()
+    }
+
+    fn empty(globals: Globals) -> Self {
+        Self {
+            globals,
+            decoders: Arc::default(),
+            encoders: BTreeMap::new(),
+            splitters: BTreeMap::new(),
+            inputs: Vec::new(),
+            filters: Vec::new(),
+            outputs: Vec::new(),
+        }
+    }
+
+    /// TcpOutput and FileOutput frame what a protobuf encoder writes, unless told otherwise.
+    fn resolve_framing(&mut self) {
+        for output in &mut self.outputs {
+            let encoder = output.encoder.as_deref().and_then(|name| self.encoders.get(name));
+            let protobuf = encoder.is_some_and(|part| part.def.defaults.writes_protobuf);
+            output.framed =
+                output.common.use_framing.unwrap_or(match output.part.def.defaults.use_framing {
+                    Framing::Never => false,
+                    Framing::WithProtobuf => protobuf,
+                    Framing::Always => true,
+                });
+        }
+    }
+
+    /// How the feeds of an input treat records.
+    pub(crate) fn feed_settings(&self, input: &InputPart, context: &StartContext) -> FeedSettings {
+        let max_record_size = context.max_record_size();
+        let splitter = self.splitters.get(&input.splitter);
+        let common = splitter.map(|it| it.common.clone()).unwrap_or_default();
+        let defaults = splitter.map_or(Defaults::default(), |it| it.part.def.defaults);
+        FeedSettings {
+            use_message_bytes: common.use_message_bytes.unwrap_or(defaults.use_message_bytes),
+            oversize: match common.oversize() {
+                Oversize::Drop => heka_plugin::Oversize::Drop,
+                Oversize::Truncate => heka_plugin::Oversize::Truncate,
+                Oversize::Keep => heka_plugin::Oversize::Keep,
+            },
+            deliver_incomplete_final: common.deliver_incomplete_final,
+            max_record_size,
+            min_buffer_size: common.min_buffer_size.as_usize().min(max_record_size),
+            send_decode_failures: input.common.send_decode_failures,
+            log_decode_failures: input.common.log_decode_failures,
+            flush_after: None,
+        }
+    }
+}
+
+impl<K: ?Sized> ConsumerPart<K> {
+    pub(crate) fn ticker_interval(&self) -> Option<Duration> {
+        ticker(self.common.ticker_interval, self.part.def.defaults)
+    }
+
+    pub(crate) fn can_exit(&self) -> bool {
+        self.common.can_exit.unwrap_or(self.part.def.defaults.can_exit)
+    }
+
+    pub(crate) fn full_action(&self) -> FullAction {
+        match self.common.buffering.and_then(|buffering| buffering.full_action) {
+            Some(heka_config::FullAction::Drop) => FullAction::Drop,
+            Some(heka_config::FullAction::Shutdown) => FullAction::Shutdown,
+            Some(heka_config::FullAction::Block) | None => FullAction::Block,
+        }
+    }
+}
+
+impl InputPart {
+    pub(crate) fn ticker_interval(&self) -> Option<Duration> {
+        ticker(self.common.ticker_interval, self.part.def.defaults)
+    }
+}
+
+fn ticker(given: Option<heka_config::Seconds>, defaults: Defaults) -> Option<Duration> {
+    let default = Duration::from_secs(defaults.ticker_interval.into());
+    let interval = given.map_or(default, heka_config::Seconds::get);
+    (!interval.is_zero()).then_some(interval)
+}
+
+/// A plan being made.
+struct Draft<'a> {
+    plugins: &'a [PluginDef],
+    problems: &'a mut Problems,
+    plan: Plan,
+}
+
+impl Draft<'_> {
+    fn add(&mut self, section: &Section) {
+        let Some(&def) = self.plugins.iter().find(|def| def.name == section.plugin_type) else {
+            self.unknown_type(section);
+            return;
+        };
+        let name = section.name.clone();
+        match def.maker {
+            Maker::Decoder(prepare) => {
+                if let Some((_, prepared)) = prepare(section, self.problems)
+                    && let Some(decoders) = Arc::get_mut(&mut self.plan.decoders)
+                {
+                    decoders.sections.insert(name, prepared);
+                }
+            }
+            Maker::Encoder(prepare) => {
+                if let Some((_, prepared)) = prepare(section, self.problems) {
+                    let part = Part { section: section.clone(), def, prepared };
+                    self.plan.encoders.insert(name, part);
+                }
+            }
+            Maker::Splitter(prepare) => {
+                if let Some((common, prepared)) = prepare(section, self.problems) {
+                    let part = Part { section: section.clone(), def, prepared };
+                    self.plan.splitters.insert(name, SplitterPart { part, common });
+                }
+            }
+            Maker::Input(prepare) => {
+                if let Some((common, prepared)) = prepare(section, self.problems) {
+                    let part = Part { section: section.clone(), def, prepared };
+                    self.plan.inputs.push(input_part(part, common));
+                }
+            }
+            Maker::Filter(prepare) => {
+                let read = prepare(section, self.problems);
+                let matcher = self.matcher(section, def);
+                if let (Some((common, prepared)), Some(matcher)) = (read, matcher) {
+                    let part = Part { section: section.clone(), def, prepared };
+                    let encoder = None;
+                    let part = ConsumerPart { part, common, matcher, encoder, framed: false };
+                    self.plan.filters.push(part);
+                }
+            }
+            Maker::Output(prepare) => {
+                let read = prepare(section, self.problems);
+                let matcher = self.matcher(section, def);
+                if let (Some((common, prepared)), Some(matcher)) = (read, matcher) {
+                    let part = Part { section: section.clone(), def, prepared };
+                    let encoder = chosen(common.encoder.as_deref(), def.defaults.encoder);
+                    let part = ConsumerPart { part, common, matcher, encoder, framed: false };
+                    self.plan.outputs.push(part);
+                }
+            }
+        }
+    }
+
+    fn unknown_type(&mut self, section: &Section) {
+        let text = format!("no registered plugin type: {}", section.plugin_type);
+        let mut problem = section.error_at("type", text);
+        let names = self.plugins.iter().map(|def| def.name);
+        problem.suggestion = nearest(&section.plugin_type, names).map(str::to_owned);
+        self.problems.push(problem);
+    }
+
+    /// The section's matcher, else the type's; it is read here even if other settings are wrong.
+    fn matcher(&mut self, section: &Section, def: PluginDef) -> Option<Matcher> {
+        let entry = section.table.get_any_case("message_matcher");
+        let given = entry.and_then(|entry| entry.value.as_str());
+        if given.is_none() && entry.is_some() {
+            return None; // Its type is wrong, which is told where the section is read.
+        }
+        let Some(text) = given.or(def.defaults.message_matcher) else {
+            self.problems.push(section.error("missing message_matcher"));
+            return None;
+        };
+        match Matcher::parse(text) {
+            Ok((matcher, warnings)) => {
+                for warning in warnings {
+                    let problem = section.error_at("message_matcher", warning.to_string());
+                    let severity = heka_config::Severity::Warning;
+                    self.problems.push(Problem { severity, ..problem });
+                }
+                Some(matcher)
+            }
+            Err(error) => {
+                let text = format!("cannot read message_matcher: {error}");
+                self.problems.push(section.error_at("message_matcher", text));
+                None
+            }
+        }
+    }
+}
+
+fn input_part(part: Part<dyn Input>, common: CommonInput) -> InputPart {
+    let defaults = part.def.defaults;
+    let splitter = chosen(common.splitter.as_deref(), defaults.splitter);
+    let decoder = chosen(common.decoder.as_deref(), defaults.decoder);
+    let splitter = splitter.unwrap_or_else(|| "NullSplitter".to_owned());
+    InputPart { part, common, splitter, decoder }
+}
+
+/// The section that a setting names; an empty text switches the default off.
+fn chosen(given: Option<&str>, default: Option<&str>) -> Option<String> {
+    given.or(default).filter(|name| !name.is_empty()).map(str::to_owned)
+}
+
+/// Words for a category in texts.
+pub(crate) fn category_word(category: Category) -> &'static str {
+    match category {
+        Category::Decoder => "decoder",
+        Category::Encoder => "encoder",
+        Category::Splitter => "splitter",
+        Category::Input => "input",
+        Category::Filter => "filter",
+        Category::Output => "output",
+    }
+}

@@ -1,0 +1,141 @@
+//! What can only be checked once all sections are read: references, cycles, duplicates, empty plans.
+
+use std::collections::BTreeMap;
+
+use heka_config::{Category, Problem, Problems, Section, Severity, nearest};
+
+use super::{Plan, category_word};
+
+impl Plan {
+    pub(super) fn check(&self, problems: &mut Problems) {
+        self.check_inputs(problems);
+        self.check_outputs(problems);
+        self.check_decoders(problems);
+        self.check_splitters(problems);
+        self.check_buffering(problems);
+        if self.inputs.is_empty() && self.filters.is_empty() && self.outputs.is_empty() {
+            problems.push(Problem::error("empty configuration: no input, filter or output"));
+        } else if self.inputs.is_empty() && !problems.has_errors() {
+            problems.push(Problem::warning("there is no input, so no message will ever come"));
+        }
+    }
+
+    fn check_inputs(&self, problems: &mut Problems) {
+        for input in &self.inputs {
+            let section = &input.part.section;
+            if !self.splitters.contains_key(&input.splitter) {
+                let names = self.splitters.keys().map(String::as_str);
+                let problem =
+                    missing(section, "splitter", Category::Splitter, &input.splitter, names);
+                problems.push(problem);
+            }
+            if let Some(decoder) = &input.decoder
+                && !self.decoders.sections.contains_key(decoder)
+            {
+                let names = self.decoders.sections.keys().map(String::as_str);
+                problems.push(missing(section, "decoder", Category::Decoder, decoder, names));
+            }
+        }
+    }
+
+    fn check_outputs(&self, problems: &mut Problems) {
+        for output in &self.outputs {
+            let section = &output.part.section;
+            match &output.encoder {
+                Some(encoder) if !self.encoders.contains_key(encoder) => {
+                    let names = self.encoders.keys().map(String::as_str);
+                    problems.push(missing(section, "encoder", Category::Encoder, encoder, names));
+                }
+                None if output.part.def.defaults.needs_encoder => {
+                    let text = format!("{} needs an encoder", section.plugin_type);
+                    problems.push(section.error_at("encoder", text));
+                }
+                _ => {}
+            }
+        }
+        for filter in &self.filters {
+            if filter.common.encoder.is_some() || filter.common.use_framing.is_some() {
+                let text = "encoder and use_framing have no effect on a filter";
+                problems.push(filter.part.section.warning(text));
+            }
+        }
+    }
+
+    fn check_decoders(&self, problems: &mut Problems) {
+        let mut references = BTreeMap::new();
+        for (name, prepared) in &self.decoders.sections {
+            references.insert(name.as_str(), prepared.references());
+        }
+        for (name, subs) in &references {
+            for sub in subs.iter().filter(|sub| !references.contains_key(sub.as_str())) {
+                let mut problem = Problem::error(format!("non-existent subdecoder: {sub}"));
+                problem.section = Some((*name).to_owned());
+                problem.suggestion = nearest(sub, references.keys().copied()).map(str::to_owned);
+                problems.push(problem);
+            }
+            if reaches(&references, name, name, &mut Vec::new()) {
+                let mut problem = Problem::error("circular dependency detected");
+                problem.section = Some((*name).to_owned());
+                problems.push(problem);
+            }
+        }
+    }
+
+    fn check_splitters(&self, problems: &mut Problems) {
+        let limit = self.globals.message_size() + super::FRAME_BYTES_MAX;
+        for splitter in self.splitters.values() {
+            if splitter.common.min_buffer_size.as_usize() > limit {
+                let text = format!("min_buffer_size exceeds the longest record, {limit} bytes");
+                problems.push(splitter.part.section.error_at("min_buffer_size", text));
+            }
+        }
+    }
+
+    /// Disk buffers are not part of this version; who asks for one must know.
+    fn check_buffering(&self, problems: &mut Problems) {
+        let filters = self.filters.iter().map(|it| (&it.part.section, &it.common));
+        let outputs = self.outputs.iter().map(|it| (&it.part.section, &it.common));
+        for (section, common) in filters.chain(outputs) {
+            if common.use_buffering == Some(true) {
+                let text = "use_buffering: this version keeps messages in memory until they are \
+                            delivered, not on disk; inputs with a checkpoint read again after a crash \
+                            what was not delivered";
+                let problem = section.error_at("use_buffering", text);
+                problems.push(Problem { severity: Severity::Warning, ..problem });
+            }
+        }
+    }
+}
+
+fn missing<'a>(
+    section: &Section,
+    key: &str,
+    category: Category,
+    name: &str,
+    names: impl Iterator<Item = &'a str>,
+) -> Problem {
+    let text = format!("there is no {} section '{name}'", category_word(category));
+    let mut problem = section.error_at(key, text);
+    problem.suggestion = nearest(name, names).map(str::to_owned);
+    problem
+}
+
+/// True if following references from `from` leads to `to`.
+fn reaches<'a>(
+    references: &'a BTreeMap<&str, Vec<String>>,
+    from: &str,
+    to: &str,
+    seen: &mut Vec<&'a str>,
+) -> bool {
+    let Some(subs) = references.get(from) else { return false };
+    subs.iter().any(|sub| {
+        if sub == to {
+            return true;
+        }
+        if seen.contains(&sub.as_str()) {
+            return false;
+        }
+        seen.push(sub);
+        reaches(references, sub, to, seen)
+    })
+}

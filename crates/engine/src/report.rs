@@ -1,0 +1,278 @@
+//! What the daemon says of itself: `heka.all-report` as JSON and as text, and the ledger.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::sync::Arc;
+
+use heka_plugin::{InputCounts, Metric, PluginCounts, Reporter};
+use heka_stream::{Consumer, DropReason, LedgerError, SourceCounts, Stream};
+use serde_json::{Value, json};
+
+/// What can be asked of a running engine.
+#[derive(Clone)]
+pub struct Handles {
+    pub(crate) inputs: Vec<InputHandle>,
+    pub(crate) consumers: Vec<ConsumerHandle>,
+    pub(crate) stream: Stream,
+}
+
+/// An input as seen from outside.
+#[derive(Clone)]
+pub struct InputHandle {
+    /// Section name.
+    pub name: Arc<str>,
+    /// Plugin type.
+    pub type_name: &'static str,
+    /// What it read.
+    pub counts: Arc<InputCounts>,
+    /// What its runner counts.
+    pub plugin_counts: Arc<PluginCounts>,
+    /// What it appended to the stream.
+    pub ledger: Arc<SourceCounts>,
+    pub(crate) reporter: Reporter,
+}
+
+/// A filter or output as seen from outside.
+#[derive(Clone)]
+pub struct ConsumerHandle {
+    /// Section name.
+    pub name: Arc<str>,
+    /// Plugin type.
+    pub type_name: &'static str,
+    /// A filter; else an output.
+    pub is_filter: bool,
+    /// Its place in the stream, with its ledger.
+    pub consumer: Arc<Consumer>,
+    /// What its runner counts.
+    pub counts: Arc<PluginCounts>,
+    /// What it injected.
+    pub injected: Arc<SourceCounts>,
+    pub(crate) stops_when_full: bool,
+    pub(crate) reporter: Reporter,
+}
+
+impl Handles {
+    /// All inputs.
+    #[must_use]
+    pub fn inputs(&self) -> &[InputHandle] {
+        &self.inputs
+    }
+
+    /// All filters.
+    pub fn filters(&self) -> impl Iterator<Item = &ConsumerHandle> {
+        self.consumers.iter().filter(|handle| handle.is_filter)
+    }
+
+    /// All outputs.
+    pub fn outputs(&self) -> impl Iterator<Item = &ConsumerHandle> {
+        self.consumers.iter().filter(|handle| !handle.is_filter)
+    }
+
+    /// The stream.
+    #[must_use]
+    pub fn stream(&self) -> &Stream {
+        &self.stream
+    }
+
+    /// Checks that every message is in exactly one state; exact only while nothing moves.
+    ///
+    /// # Errors
+    /// The first consumer whose numbers do not add up.
+    pub fn balance(&self) -> Result<(), LedgerError> {
+        self.consumers.iter().try_for_each(|handle| handle.consumer.counts().balance())
+    }
+}
+
+/// The figures of one plugin or part.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Entry {
+    /// Section name, or the name of a part of the daemon.
+    pub name: String,
+    /// Figures by name: representation and value.
+    pub metrics: BTreeMap<String, (String, Value)>,
+}
+
+impl Entry {
+    fn new(name: &str) -> Self {
+        Self { name: name.to_owned(), metrics: BTreeMap::new() }
+    }
+
+    fn count(&mut self, name: &str, value: u64) -> &mut Self {
+        self.number(name, value, "count")
+    }
+
+    fn number(&mut self, name: &str, value: u64, unit: &str) -> &mut Self {
+        self.metrics.insert(name.to_owned(), (unit.to_owned(), json!(value)));
+        self
+    }
+
+    fn plugin(&mut self, reporter: &Reporter) {
+        for (name, metric) in reporter.report().metrics() {
+            let value = match metric {
+                Metric::Number(number, unit) => ((*unit).to_owned(), json!(number)),
+                Metric::Text(text) => (String::new(), json!(text)),
+            };
+            self.metrics.insert(name.clone(), value);
+        }
+    }
+}
+
+/// A report: sections of entries.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Report {
+    sections: [(&'static str, Vec<Entry>); 4],
+}
+
+/// The sections of the text form; those that have no entries of their own here print `NONE`.
+const TEXT_SECTIONS: [&str; 7] =
+    ["globals", "inputs", "splitters", "decoders", "filters", "outputs", "encoders"];
+
+impl Report {
+    /// The report of this moment.
+    #[must_use]
+    pub fn of(handles: &Handles) -> Self {
+        Self {
+            sections: [
+                ("globals", globals(handles)),
+                ("inputs", handles.inputs.iter().map(input).collect()),
+                ("filters", handles.filters().map(consumer).collect()),
+                ("outputs", handles.outputs().map(consumer).collect()),
+            ],
+        }
+    }
+
+    /// The entries of a section: `globals`, `inputs`, `filters` or `outputs`.
+    #[must_use]
+    pub fn section(&self, name: &str) -> &[Entry] {
+        let section = self.sections.iter().find(|(section, _)| *section == name);
+        section.map_or(&[], |(_, entries)| entries)
+    }
+
+    /// The payload of `heka.all-report`: one JSON object and a newline, keys sorted.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        let mut object = BTreeMap::new();
+        for (section, entries) in &self.sections {
+            if entries.is_empty() {
+                continue;
+            }
+            let entries: Vec<_> = entries
+                .iter()
+                .map(|entry| {
+                    let mut fields = BTreeMap::from([("Name".to_owned(), json!(entry.name))]);
+                    for (name, (representation, value)) in &entry.metrics {
+                        let value = json!({"representation": representation, "value": value});
+                        fields.insert(name.clone(), value);
+                    }
+                    fields
+                })
+                .collect();
+            object.insert(*section, entries);
+        }
+        let mut text = serde_json::to_string(&object).unwrap_or_default();
+        text.push('\n');
+        text.replace('<', "\\u003c").replace('>', "\\u003e").replace('&', "\\u0026")
+    }
+
+    /// The text form, as SIGUSR1 shows it.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        let mut text = String::from("========[heka.all-report]========\n");
+        for name in TEXT_SECTIONS {
+            let title = format!("{}{}", name[..1].to_uppercase(), &name[1..]);
+            text.push_str(&format!("\n===={title}====\n"));
+            let entries = self.section(name);
+            if entries.is_empty() {
+                text.push_str("NONE\n\n");
+            }
+            for entry in entries {
+                text.push_str(&format!("{}:\n", entry.name));
+                for (metric, (_, value)) in &entry.metrics {
+                    let shown = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+                    // Writing to a string cannot fail.
+                    let written = writeln!(text, "    {metric}: {shown}");
+                    debug_assert!(written.is_ok());
+                }
+            }
+        }
+        text.push_str("========\n");
+        text
+    }
+}
+
+fn globals(handles: &Handles) -> Vec<Entry> {
+    let (budget, injected) = handles.stream.budgets();
+    let mut router = Entry::new("Router");
+    router.count("ProcessMessageCount", handles.stream.appended());
+    let mut memory = Entry::new("Memory");
+    memory.number("InFlightBytes", budget.used() + injected.used(), "B").number(
+        "LimitBytes",
+        budget.total() + injected.total(),
+        "B",
+    );
+    vec![router, memory]
+}
+
+fn input(handle: &InputHandle) -> Entry {
+    let mut entry = Entry::new(&handle.name);
+    let (counts, ledger) = (&handle.counts, &handle.ledger);
+    entry
+        .count("ProcessMessageCount", ledger.received())
+        .count("ProcessMessageFailures", counts.decode_failed.get())
+        .count("FilteredMessageCount", ledger.filtered())
+        .count("RecordCount", counts.records.get())
+        .number("ReadBytes", counts.bytes.get(), "B");
+    for (name, value) in [
+        ("DiscardedCount", counts.discarded.get()),
+        ("OversizeDroppedCount", counts.oversize_dropped.get()),
+        ("OversizeTruncatedCount", counts.oversize_truncated.get()),
+        ("SkippedBytes", counts.skipped_bytes.get()),
+        ("BadSignatureCount", counts.bad_signature.get()),
+        ("KernelDroppedCount", counts.kernel_dropped.get()),
+        ("AcceptedCount", counts.accepted.get()),
+        ("RefusedCount", counts.refused.get()),
+        ("ErrorCount", counts.errors.get()),
+        ("RestartCount", handle.plugin_counts.restarts.get()),
+    ] {
+        if value > 0 {
+            entry.count(name, value);
+        }
+    }
+    entry.plugin(&handle.reporter);
+    entry
+}
+
+fn consumer(handle: &ConsumerHandle) -> Entry {
+    let mut entry = Entry::new(&handle.name);
+    let (counts, ledger) = (&handle.counts, handle.consumer.counts());
+    entry
+        .count("MatchedMessageCount", ledger.matched())
+        .count("ProcessMessageCount", ledger.delivered())
+        .count("HeldMessageCount", ledger.held())
+        .count("DropMessageCount", ledger.dropped_in_all())
+        .count("InChanLength", handle.consumer.held_deliveries() as u64)
+        .number("HeldBytes", handle.consumer.held_bytes() as u64, "B")
+        .number("WindowBytes", handle.consumer.options().window_bytes as u64, "B");
+    for reason in DropReason::ALL {
+        if ledger.dropped(reason) > 0 {
+            entry.count(&format!("DropMessageCount-{}", reason.name()), ledger.dropped(reason));
+        }
+    }
+    if handle.is_filter {
+        entry.count("InjectMessageCount", counts.injected.get());
+    }
+    for (name, value) in [
+        ("InjectRefusedCount", counts.inject_refused.get()),
+        ("EncodeFailureCount", counts.encode_failed.get()),
+        ("RetryCount", counts.retries.get()),
+        ("RestartCount", counts.restarts.get()),
+        ("PanicCount", counts.panics.get()),
+        ("RedeliveredCount", ledger.redelivered()),
+    ] {
+        if value > 0 {
+            entry.count(name, value);
+        }
+    }
+    entry.plugin(&handle.reporter);
+    entry
+}

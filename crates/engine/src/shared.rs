@@ -1,0 +1,78 @@
+//! What all runners of a daemon share.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+
+use heka_plugin::{StartContext, Stop, StopSwitch};
+use heka_stream::{Route, Stream};
+use std::sync::{Mutex, PoisonError};
+use tokio::sync::Notify;
+
+/// The daemon as its runners see it.
+pub(crate) struct Shared {
+    pub(crate) stream: Stream,
+    pub(crate) context: StartContext,
+    pub(crate) loops_max: u8,
+    /// Inputs stop reading; outputs hold nothing back any more.
+    pub(crate) stop: StopSwitch,
+    /// The shutdown's deadline passed.
+    pub(crate) abandon: StopSwitch,
+    /// A plugin asked for the shutdown.
+    pub(crate) wanted: Notify,
+    routes: Mutex<Vec<Route>>,
+    exit_code: AtomicI32,
+    failed: AtomicBool,
+}
+
+impl Shared {
+    pub(crate) fn new(stream: Stream, context: StartContext, loops_max: u8) -> Arc<Self> {
+        Arc::new(Self {
+            stream,
+            context,
+            loops_max,
+            stop: StopSwitch::new().0,
+            abandon: StopSwitch::new().0,
+            wanted: Notify::new(),
+            routes: Mutex::default(),
+            exit_code: AtomicI32::new(0),
+            failed: AtomicBool::new(false),
+        })
+    }
+
+    pub(crate) fn stopping(&self) -> bool {
+        self.stop.signal().is_set()
+    }
+
+    pub(crate) fn stop_signal(&self) -> Stop {
+        self.stop.signal()
+    }
+
+    /// A plugin that may not exit did: the daemon stops in order.
+    pub(crate) fn request_shutdown(&self, code: i32) {
+        if code != 0 && !self.failed.swap(true, Ordering::Relaxed) {
+            self.exit_code.store(code, Ordering::Relaxed);
+        }
+        self.wanted.notify_one();
+    }
+
+    pub(crate) fn exit_code(&self) -> i32 {
+        self.exit_code.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_routes(&self, routes: Vec<Route>) -> Result<(), heka_matcher::CompileError> {
+        self.stream.set_routes(&routes)?;
+        *self.routes.lock().unwrap_or_else(PoisonError::into_inner) = routes;
+        Ok(())
+    }
+
+    /// A consumer's plugin is gone for good: nothing is routed to it any more.
+    pub(crate) fn remove_route(&self, consumer: &Arc<heka_stream::Consumer>) {
+        let mut routes = self.routes.lock().unwrap_or_else(PoisonError::into_inner);
+        routes.retain(|route| !Arc::ptr_eq(&route.consumer, consumer));
+        consumer.close();
+        if let Err(error) = self.stream.set_routes(&routes) {
+            // The closed consumer refuses and counts what is still routed to it.
+            tracing::error!(%error, "routes not changed");
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! Encoders: messages to bytes.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
+
+use heka_message::{NameRegistry, Record};
+use heka_stream::{Ack, Delivery};
+
+use crate::{EncodeBuffer, Encoded, LimitedLog, PluginCounts};
+
+/// Turns a message into bytes.
+pub trait Encoder: Send {
+    /// Appends the record's bytes to `out`. After an error or [`Encode::Nothing`] what it appended is taken back.
+    ///
+    /// # Errors
+    /// If this message can never be encoded.
+    fn encode(
+        &mut self,
+        record: &Record<'_>,
+        out: &mut EncodeBuffer<'_>,
+    ) -> Result<Encode, EncodeError>;
+}
+
+/// What became of a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Encode {
+    /// Its bytes were appended.
+    Done,
+    /// There is nothing to send for it; that is no error.
+    Nothing,
+}
+
+/// A message that can never be encoded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EncodeError(Cow<'static, str>);
+
+impl EncodeError {
+    /// What is wrong.
+    #[must_use]
+    pub fn new(what: impl Into<Cow<'static, str>>) -> Self {
+        Self(what.into())
+    }
+}
+
+impl fmt::Display for EncodeError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for EncodeError {}
+
+/// An output's encoder with its framing.
+pub struct EncoderRunner {
+    /// The encoder.
+    pub encoder: Box<dyn Encoder>,
+    /// Writes the header of a frame around so many bytes; `None`: records are not framed.
+    pub frame: Option<fn(usize, &mut Vec<u8>)>,
+    /// Longest record that may be framed, in bytes.
+    pub max_message_size: usize,
+    /// Field names.
+    pub names: Arc<NameRegistry>,
+    /// Counters of the output.
+    pub counts: Arc<PluginCounts>,
+    /// Log of refusals.
+    pub log: LimitedLog,
+}
+
+impl EncoderRunner {
+    /// Encodes a delivery's records behind those in `out`. Records that cannot be encoded are rejected in the
+    /// ack, counted and logged.
+    pub fn encode(
+        &mut self,
+        delivery: Delivery,
+        out: &mut Encoded,
+        name: &str,
+        now_ns: i64,
+    ) -> Ack {
+        let selection = delivery.selection().clone();
+        let (keep, mut ack) = delivery.split();
+        out.keep(keep.clone());
+        let batch = keep.batch();
+        for index in selection.iter(batch.len()) {
+            let Some(record) = batch.record(index) else { continue };
+            let mut buffer = out.begin(batch);
+            let error = match self.encoder.encode(&record, &mut buffer) {
+                Ok(Encode::Done) => self.too_long(buffer.len()),
+                Ok(Encode::Nothing) => {
+                    buffer.rewind();
+                    continue;
+                }
+                Err(error) => Some(error),
+            };
+            match (error, self.frame) {
+                (None, None) => buffer.finish(),
+                (None, Some(header)) => buffer.finish_framed(header),
+                (Some(error), _) => {
+                    buffer.rewind();
+                    ack.reject();
+                    self.counts.encode_failed.add(1);
+                    if let Some(missed) = self.log.event(now_ns) {
+                        tracing::warn!(plugin = name, %error, missed, "message cannot be encoded");
+                    }
+                }
+            }
+        }
+        ack
+    }
+
+    fn too_long(&self, len: usize) -> Option<EncodeError> {
+        (self.frame.is_some() && len > self.max_message_size).then(|| {
+            EncodeError::new(format!(
+                "requires {len} (MAX_MESSAGE_SIZE = {})",
+                self.max_message_size
+            ))
+        })
+    }
+}
+
+impl fmt::Debug for EncoderRunner {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("EncoderRunner").finish_non_exhaustive()
+    }
+}

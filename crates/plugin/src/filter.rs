@@ -1,0 +1,88 @@
+//! Filters: messages to messages.
+
+use std::sync::Arc;
+
+use heka_message::{Batch, BatchBuilder, Buffer, Envelope, NameRegistry, RecordBuilder};
+use heka_stream::{Clock, Delivery};
+
+use crate::input::Reporter;
+use crate::{FilterError, LimitedLog, PluginCounts};
+
+/// Looks at messages and injects others.
+pub trait Filter: Send {
+    /// Looks at a delivery. The runner acknowledges it after that.
+    ///
+    /// # Errors
+    /// If the filter cannot go on; it is started anew and gets the delivery again.
+    fn process(
+        &mut self,
+        delivery: &Delivery,
+        context: &mut FilterContext,
+    ) -> Result<(), FilterError>;
+
+    /// The section's ticker fired.
+    ///
+    /// # Errors
+    /// As [`process`](Self::process).
+    fn timer(&mut self, context: &mut FilterContext) -> Result<(), FilterError> {
+        let _context = context;
+        Ok(())
+    }
+}
+
+/// What a filter is given to work with.
+pub struct FilterContext {
+    /// Section name.
+    pub name: Arc<str>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Field names.
+    pub names: Arc<NameRegistry>,
+    /// Headers of what it injects: logger is its name, hostname and pid are the daemon's.
+    pub envelope: Arc<Envelope>,
+    /// `max_message_loops`.
+    pub loops_max: u8,
+    /// Counters.
+    pub counts: Arc<PluginCounts>,
+    /// How the filter reports on itself.
+    pub reporter: Reporter,
+    /// Log of refusals.
+    pub log: LimitedLog,
+    /// What was injected and not taken yet.
+    pub injected: Option<BatchBuilder>,
+}
+
+impl FilterContext {
+    /// Begins a message to inject; `cause` is the loop count of the message that caused it, 0 for a timer.
+    /// `None`, counted and logged, if the count would exceed the limit.
+    pub fn inject(&mut self, cause: u8) -> Option<RecordBuilder<'_>> {
+        let loops = cause.saturating_add(1);
+        let now_ns = self.clock.now_ns();
+        if loops > self.loops_max {
+            self.counts.inject_refused.add(1);
+            if let Some(missed) = self.log.event(now_ns) {
+                let error = format!("exceeded MaxMsgLoops = {}", self.loops_max);
+                tracing::error!(plugin = &*self.name, error, missed, "message not injected");
+            }
+            return None;
+        }
+        let builder = self.injected.get_or_insert_with(|| {
+            let (names, envelope) = (self.names.snapshot(), Arc::clone(&self.envelope));
+            BatchBuilder::new(names, envelope, Buffer::empty(), now_ns)
+        });
+        let mut record = builder.record();
+        record.loops(loops).timestamp(now_ns);
+        Some(record)
+    }
+
+    /// Takes what was injected.
+    pub fn take_injected(&mut self) -> Option<Batch> {
+        self.injected.take().map(BatchBuilder::finish).filter(|batch| !batch.is_empty())
+    }
+}
+
+impl std::fmt::Debug for FilterContext {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "FilterContext({})", self.name)
+    }
+}
