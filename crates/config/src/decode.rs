@@ -27,14 +27,14 @@ use error::DecodeError;
 use keys::Names;
 pub(crate) use keys::{same_key, span_of};
 
-/// After this many errors the rest of a section is not decoded.
+/// Most errors, and most unknown keys, of a section that are shown.
 const MAX_SECTION_ERRORS: usize = 100;
 
 /// The setting that names a section's plugin type.
 const TYPE_KEY: &str = "type";
 
 /// Keys that Heka lets pass in every nested table, although they have no effect there.
-const HARMLESS_NESTED_KEYS: [&str; 21] = [
+const HARMLESS_NESTED_KEYS: [&str; 19] = [
     "type",
     "decoder",
     "splitter",
@@ -54,8 +54,6 @@ const HARMLESS_NESTED_KEYS: [&str; 21] = [
     "use_message_bytes",
     "min_buffer_size",
     "deliver_incomplete_final",
-    "signer",
-    "matcher",
 ];
 
 /// What a table that is decoded belongs to.
@@ -153,7 +151,9 @@ fn assign(
     let mut used: BTreeSet<&'static str> = BTreeSet::new();
     for entry in table {
         let Some(name) = keys::resolve(&entry.key, &all) else {
-            found.push(unknown_key(entry, unknown, &all, scope));
+            if found.len() < MAX_SECTION_ERRORS {
+                found.push(unknown_key(entry, unknown, &all, scope));
+            }
             continue;
         };
         if !used.insert(name) {

@@ -160,4 +160,15 @@ mod tests {
         assert!(source.text().is_empty());
         assert!(faults[0].message.contains("longer than"));
     }
+
+    proptest::proptest! {
+        #[test]
+        fn no_text_panics(text in "(%ENV\\[|HOST\\]|\\]|%|é| |#|\n|SELF\\]){0,30}") {
+            let (source, faults) = substitute(&text, &lookup);
+            proptest::prop_assert!(faults.len() <= MAX_FILE_PROBLEMS);
+            if !text.contains(OPENING) {
+                proptest::prop_assert_eq!(source.text(), &text);
+            }
+        }
+    }
 }

@@ -3,6 +3,7 @@
 //! Here: which files, in which order, and what wins. Not here: what a section means. Invariants:
 //! whole top-level tables are merged, the later one wins; a section comes from one file only.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -65,7 +66,6 @@ pub fn load_with_environment(
     environment: &dyn Fn(&str) -> Option<OsString>,
 ) -> (Config, Problems) {
     let mut loader = Loader::default();
-    let before = loader.problems.len();
     for file in files(path, &mut loader.problems) {
         match read(&file) {
             Ok(bytes) => loader.add_file(&bytes, &file.to_string_lossy(), environment),
@@ -74,8 +74,7 @@ pub fn load_with_environment(
             }
         }
     }
-    let unread = loader.problems.len() > before && loader.problems.has_errors();
-    if loader.sections.is_empty() && !unread {
+    if loader.sections.is_empty() && !loader.problems.has_errors() {
         let message = "empty configuration, it has no plugin section";
         loader.problems.push(file_problem(path, message.to_owned()));
     }
@@ -159,7 +158,10 @@ struct GlobalTable {
 #[derive(Default)]
 struct Loader {
     globals: Option<GlobalTable>,
-    sections: Vec<Section>,
+    /// In order; those that were replaced are gone.
+    sections: Vec<Option<Section>>,
+    /// Where a section of that name and kind stands.
+    positions: BTreeMap<(String, Option<Category>), usize>,
     problems: Problems,
 }
 
@@ -252,10 +254,10 @@ impl Loader {
                 }
             }
         }
-        let category: Option<Category> = section.category();
-        let same = |other: &Section| other.name == section.name && other.category() == category;
-        if let Some(index) = self.sections.iter().position(same) {
-            let earlier = self.sections.remove(index);
+        let key = (section.name.clone(), section.category());
+        let earlier = self.positions.insert(key, self.sections.len());
+        let earlier = earlier.and_then(|index| self.sections.get_mut(index)).and_then(Option::take);
+        if let Some(earlier) = earlier {
             let file = earlier.file.as_deref().unwrap_or_default();
             let message = format!(
                 "replaces all of [{}] of {file}:{}, settings are not merged",
@@ -263,7 +265,7 @@ impl Loader {
             );
             self.problems.push(section.warning(message));
         }
-        self.sections.push(section);
+        self.sections.push(Some(section));
     }
 
     fn finish(mut self) -> (Config, Problems) {
@@ -276,7 +278,8 @@ impl Loader {
             None => None,
         };
         self.problems.sort();
-        (Config { globals: globals.unwrap_or_default(), sections: self.sections }, self.problems)
+        let sections = self.sections.into_iter().flatten().collect();
+        (Config { globals: globals.unwrap_or_default(), sections }, self.problems)
     }
 }
 

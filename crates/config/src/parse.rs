@@ -172,10 +172,10 @@ impl<'a> Parser<'a> {
         let span = self.span(start);
         if path.iter().any(|name| name.contains(['\n', '\r'])) {
             let message = "the section name holds a line break, is a ']' missing?";
-            self.faults.push(Fault { span, ..Fault::warning(message) });
+            self.note(Fault { span, ..Fault::warning(message) });
         }
         if let Err(message) = self.builder.open(&path, span, is_list) {
-            self.faults.push(Fault { span, ..Fault::error(message) });
+            self.note(Fault { span, ..Fault::error(message) });
         }
         self.end_of_line("the section name")
     }
@@ -217,20 +217,21 @@ impl<'a> Parser<'a> {
         let key_span = self.span(start);
         self.take_until(|byte| !matches!(byte, b' ' | b'\t' | b'\r' | b'\n'));
         if self.peek() != Some(b'=') {
-            let message = format!("expected '=' after the key {}", shown(key));
+            let message = format!("expected '=' after the key {}", self.shown(start, end));
             return Err(Stop { resume: end, ..Stop::new(start, message) });
         }
         self.position += 1;
         self.skip_spaces();
         if matches!(self.peek(), None | Some(b'\n' | b'\r' | b'#')) {
-            let message = format!("missing value for {}, it must stand on this line", shown(key));
+            let message =
+                format!("missing value for {}, it must stand on this line", self.shown(start, end));
             return Err(Stop { resume: self.position, ..Stop::new(start, message) });
         }
         let value_start = self.position;
         let value = self.value(1)?;
         if !self.builder.insert(key, key_span, value) {
-            let message = format!("key {} has already been defined", shown(key));
-            self.faults.push(Fault { span: key_span, ..Fault::error(message) });
+            let message = format!("key {} has already been defined", self.shown(start, end));
+            self.note(Fault { span: key_span, ..Fault::error(message) });
         }
         self.end_of_line("the value").map_err(|stop| self.explain_long_string(stop, value_start))
     }
@@ -256,17 +257,25 @@ impl<'a> Parser<'a> {
                 Ok(())
             }
             Some(_) => {
-                let line = self.rest().lines().next().unwrap_or_default();
-                let message = format!("unexpected {} after {after}", shown(line.trim_end()));
+                let line = self.rest().lines().next().unwrap_or_default().trim_end();
+                let found = self.shown(self.position, self.position + line.len());
+                let message = format!("unexpected {found} after {after}");
                 Err(Stop::new(self.position, message))
             }
+        }
+    }
+
+    /// Notes a fault, unless there are so many that the rest of the file will not be read.
+    fn note(&mut self, fault: Fault) {
+        if self.faults.len() < MAX_FILE_PROBLEMS {
+            self.faults.push(fault);
         }
     }
 
     /// Notes the error and moves to a line on which reading can go on.
     fn recover(&mut self, stop: Stop) {
         let span = self.span(stop.at);
-        self.faults.push(Fault { span, ..Fault::error(stop.message) });
+        self.note(Fault { span, ..Fault::error(stop.message) });
         self.position = stop.resume;
         self.skip_line();
         while stop.nested && !self.rest().is_empty() && !self.line_begins_item() {
@@ -302,6 +311,14 @@ impl<'a> Parser<'a> {
 
     fn peek(&self) -> Option<u8> {
         self.text().as_bytes().get(self.position).copied()
+    }
+
+    /// The bytes for messages, or a stand-in if some came from a variable: a secret must not show.
+    fn shown(&self, from: usize, to: usize) -> String {
+        if self.source.is_substituted(from, to) {
+            return "the text of a variable".to_owned();
+        }
+        shown(self.slice(from, to))
     }
 
     fn span(&self, offset: usize) -> Span {

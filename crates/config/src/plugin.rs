@@ -86,8 +86,37 @@ impl FieldProblems {
         self.list.is_empty()
     }
 
+    /// What was found: severity, key and text.
+    pub fn iter(&self) -> impl Iterator<Item = (Severity, &str, &str)> {
+        self.list.iter().map(|found| (found.severity, found.key.as_str(), found.text.as_str()))
+    }
+
     fn push(&mut self, severity: Severity, key: &str, text: String) {
         let key = format!("{}{key}", self.prefix);
         self.list.push(FieldProblem { severity, key, text });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nested_remarks_carry_their_whole_key() {
+        let mut problems = FieldProblems::new();
+        problems.require(true, "fine", "must hold");
+        assert!(problems.is_empty());
+        problems.nested("a", |problems| {
+            problems.nested("b", |problems| problems.require(false, "c", "must hold"));
+            problems.warn("d", "is odd");
+        });
+        problems.error("e", "is wrong");
+        let found: Vec<_> = problems.iter().collect();
+        let expected = [
+            (Severity::Error, "a.b.c", "must hold"),
+            (Severity::Warning, "a.d", "is odd"),
+            (Severity::Error, "e", "is wrong"),
+        ];
+        assert_eq!(found, expected);
     }
 }

@@ -1,9 +1,10 @@
 //! Problems found in a configuration: collected, ordered, shown one a line.
 //!
 //! Here: the collector and its text and machine-readable forms. Not here: finding problems.
-//! Invariant: a problem never carries the value of a secret; its finder leaves it out.
+//! Invariant: a problem shows neither the value of a secret setting nor text that came from a
+//! variable; its finder leaves them out.
 
-use std::fmt;
+use std::fmt::{self, Write};
 
 use serde::Serialize;
 
@@ -67,7 +68,7 @@ impl Problem {
 impl fmt::Display for Problem {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(file) = &self.file {
-            out.write_str(file)?;
+            write_plain(out, file)?;
             if self.line > 0 {
                 write!(out, ":{}:{}", self.line, self.column)?;
             }
@@ -77,14 +78,26 @@ impl fmt::Display for Problem {
             out.write_str("warning: ")?;
         }
         if let Some(section) = &self.section {
-            write!(out, "[{}] ", section.escape_debug())?;
+            out.write_str("[")?;
+            write_plain(out, section)?;
+            out.write_str("] ")?;
         }
-        out.write_str(&self.message)?;
-        match &self.suggestion {
-            Some(suggestion) => write!(out, ", did you mean '{suggestion}'?"),
-            None => Ok(()),
+        write_plain(out, &self.message)?;
+        if let Some(suggestion) = &self.suggestion {
+            out.write_str(", did you mean '")?;
+            write_plain(out, suggestion)?;
+            out.write_str("'?")?;
         }
+        Ok(())
     }
+}
+
+/// Writes text from a file so that it stays on one line and cannot steer a terminal.
+fn write_plain(out: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
+    text.chars().try_for_each(|character| match character {
+        control if control.is_control() => write!(out, "{}", control.escape_default()),
+        plain => out.write_char(plain),
+    })
 }
 
 /// All problems found so far. Collecting never stops at the first one.
@@ -182,6 +195,13 @@ mod tests {
         assert_eq!(Problem::warning("odd").to_string(), "warning: odd");
         let whole_file = Problem { file: Some("a.toml".into()), ..Problem::error("cannot read") };
         assert_eq!(whole_file.to_string(), "a.toml: cannot read");
+    }
+
+    #[test]
+    fn control_characters_are_shown_as_escapes() {
+        let mut problem = at(1, 1, "odd '\u{1b}[0m'");
+        problem.section = Some("a\nb\"é".into());
+        assert_eq!(problem.to_string(), "app.toml:1:1: [a\\nb\"é] odd '\\u{1b}[0m'");
     }
 
     #[test]

@@ -73,6 +73,14 @@ impl<'a> Source<'a> {
         &self.text
     }
 
+    /// True if some of the bytes `from..to` of the parsed text came from a variable, and so might
+    /// be a secret.
+    pub(crate) fn is_substituted(&self, from: usize, to: usize) -> bool {
+        let first = self.pieces.partition_point(|piece| piece.start <= from).saturating_sub(1);
+        let pieces = self.pieces.get(first..).unwrap_or_default();
+        pieces.iter().take_while(|piece| piece.start < to).any(|piece| !piece.verbatim)
+    }
+
     /// The place in the file of an offset in the parsed text.
     pub(crate) fn span(&self, offset: usize) -> Span {
         let after = self.pieces.partition_point(|piece| piece.start <= offset);
@@ -147,6 +155,8 @@ mod tests {
         source.push_verbatim(12, file.len());
         assert_eq!(source.text(), "a = \"one\ntwo\"\nb = 1");
         assert_eq!(place(&source, 9), (1, 6));
+        assert!(source.is_substituted(4, 6) && source.is_substituted(11, 12));
+        assert!(!source.is_substituted(0, 5) && !source.is_substituted(12, 15));
         assert_eq!(place(&source, source.text().find("b = ").unwrap()), (2, 1));
     }
 

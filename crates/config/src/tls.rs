@@ -49,49 +49,28 @@ pub enum TlsVersion {
 
 /// A cipher suite, named as in Heka; the last ones are new.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 #[allow(missing_docs, reason = "the names are those of the registry of cipher suites")]
 #[expect(non_camel_case_types, reason = "the names are those of the registry of cipher suites")]
 pub enum CipherSuite {
-    #[serde(rename = "RSA_WITH_RC4_128_SHA")]
     RSA_WITH_RC4_128_SHA,
-    #[serde(rename = "RSA_WITH_3DES_EDE_CBC_SHA")]
     RSA_WITH_3DES_EDE_CBC_SHA,
-    #[serde(rename = "RSA_WITH_AES_128_CBC_SHA")]
     RSA_WITH_AES_128_CBC_SHA,
-    #[serde(rename = "RSA_WITH_AES_256_CBC_SHA")]
     RSA_WITH_AES_256_CBC_SHA,
-    #[serde(rename = "ECDHE_ECDSA_WITH_RC4_128_SHA")]
     ECDHE_ECDSA_WITH_RC4_128_SHA,
-    #[serde(rename = "ECDHE_ECDSA_WITH_AES_128_CBC_SHA")]
     ECDHE_ECDSA_WITH_AES_128_CBC_SHA,
-    #[serde(rename = "ECDHE_ECDSA_WITH_AES_256_CBC_SHA")]
     ECDHE_ECDSA_WITH_AES_256_CBC_SHA,
-    #[serde(rename = "ECDHE_RSA_WITH_RC4_128_SHA")]
     ECDHE_RSA_WITH_RC4_128_SHA,
-    #[serde(rename = "ECDHE_RSA_WITH_3DES_EDE_CBC_SHA")]
     ECDHE_RSA_WITH_3DES_EDE_CBC_SHA,
-    #[serde(rename = "ECDHE_RSA_WITH_AES_128_CBC_SHA")]
     ECDHE_RSA_WITH_AES_128_CBC_SHA,
-    #[serde(rename = "ECDHE_RSA_WITH_AES_256_CBC_SHA")]
     ECDHE_RSA_WITH_AES_256_CBC_SHA,
-    #[serde(rename = "ECDHE_RSA_WITH_AES_128_GCM_SHA256")]
     ECDHE_RSA_WITH_AES_128_GCM_SHA256,
-    #[serde(rename = "ECDHE_ECDSA_WITH_AES_128_GCM_SHA256")]
     ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
-    #[serde(rename = "ECDHE_RSA_WITH_AES_256_GCM_SHA384")]
     ECDHE_RSA_WITH_AES_256_GCM_SHA384,
-    #[serde(rename = "ECDHE_ECDSA_WITH_AES_256_GCM_SHA384")]
     ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
-    #[serde(rename = "ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256")]
     ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
-    #[serde(rename = "ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256")]
     ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
-    #[serde(rename = "TLS13_AES_128_GCM_SHA256")]
     TLS13_AES_128_GCM_SHA256,
-    #[serde(rename = "TLS13_AES_256_GCM_SHA384")]
     TLS13_AES_256_GCM_SHA384,
-    #[serde(rename = "TLS13_CHACHA20_POLY1305_SHA256")]
     TLS13_CHACHA20_POLY1305_SHA256,
 }
 

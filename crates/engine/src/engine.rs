@@ -115,6 +115,15 @@ impl Engine {
         if starter.failures.is_empty() { Ok(starter.engine) } else { Err(starter.failures) }
     }
 
+    /// Starts what touches nothing outside memory (splitters, decoders, encoders) and gives it up again; returns
+    /// what could not be started.
+    #[must_use]
+    pub fn check(plan: &Plan, settings: &EngineSettings) -> Vec<StartFailure> {
+        let mut starter = Starter::new(plan, settings);
+        starter.check_parts();
+        starter.failures
+    }
+
     /// What the engine and its plugins say of themselves.
     #[must_use]
     pub fn handles(&self) -> Handles {
@@ -204,8 +213,8 @@ async fn shutdown(
         }
         abandon.stop();
     });
-    for task in tasks.inputs {
-        join(task).await;
+    if !finish(tasks.inputs, shared, || give_up_all(handles)).await {
+        tracing::warn!("inputs were stopped before their messages were delivered");
     }
     // Filters may feed each other: all must be idle before the first one is closed.
     let mut gone = shared.abandon.signal();
@@ -216,13 +225,14 @@ async fn shutdown(
         }
     }
     handles.filters().for_each(|filter| filter.consumer.close());
-    finish(tasks.filters, shared).await;
+    finish(tasks.filters, shared, || ()).await;
     handles.outputs().for_each(|output| output.consumer.close());
-    finish(tasks.outputs, shared).await;
+    finish(tasks.outputs, shared, || ()).await;
     deadline.abort();
+    give_up_all(handles);
     let mut undelivered = 0;
     for handle in &handles.consumers {
-        let lost = handle.consumer.give_up(DropReason::Stopped, false);
+        let lost = handle.consumer.counts().dropped(DropReason::Stopped);
         if lost > 0 {
             tracing::warn!(plugin = &*handle.name, messages = lost, "not delivered before the end");
         }
@@ -243,26 +253,35 @@ async fn second_stop(control: &mut mpsc::Receiver<Control>) {
     }
 }
 
-async fn join(task: JoinHandle<()>) {
-    if let Err(error) = task.await
-        && error.is_panic()
-    {
-        tracing::error!("a runner panicked: {}", crate::supervise::panic_text(error));
+/// Closes all consumers and gives up what they hold; sources that wait for them wake up.
+fn give_up_all(handles: &Handles) {
+    for handle in &handles.consumers {
+        handle.consumer.close();
+        handle.consumer.give_up(DropReason::Stopped, false);
     }
 }
 
-/// Waits for tasks to end by themselves; after the deadline ends them.
-async fn finish(tasks: Vec<JoinHandle<()>>, shared: &Shared) {
+/// Waits for tasks to end by themselves. After the deadline calls `late`, and a moment later ends them; then the
+/// result is false.
+async fn finish(tasks: Vec<JoinHandle<()>>, shared: &Shared, late: impl Fn()) -> bool {
     let mut abandon = shared.abandon.signal();
+    let mut all = true;
     for mut task in tasks {
-        let ended = tokio::select! {
-            _ = &mut task => true,
-            () = async { abandon.wait().await; tokio::time::sleep(ABORT_GRACE).await; } => false,
-        };
-        if !ended {
+        tokio::select! {
+            result = &mut task => {
+                if let Err(error) = result && error.is_panic() {
+                    tracing::error!("a runner panicked: {}", crate::supervise::panic_text(error));
+                }
+                continue;
+            }
+            () = abandon.wait() => late(),
+        }
+        all = false;
+        if tokio::time::timeout(ABORT_GRACE, &mut task).await.is_err() {
             task.abort();
         }
     }
+    all
 }
 
 /// Starts the plugins of a plan one after another.

@@ -69,7 +69,7 @@ impl Class {
         if self.negated {
             self.items.iter().all(|item| !item.reaches_beyond_ascii(self.fold))
         } else {
-            self.items.iter().any(Item::has_all_beyond_ascii)
+            self.items.iter().any(|item| item.has_all_beyond_ascii(self.fold))
         }
     }
 
@@ -97,27 +97,26 @@ impl Item {
         }
     }
 
-    fn has_all_beyond_ascii(&self) -> bool {
+    fn has_all_beyond_ascii(&self, fold: bool) -> bool {
         match self {
             Self::Range(low, high) => low.is_ascii() && *high == char::MAX,
-            Self::Ascii { negated, .. } => *negated,
+            Self::Ascii { ranges, negated } => *negated && !(fold && folds_out(ranges)),
             Self::Unicode { .. } => false,
         }
     }
 
-    /// `k` and `s` have partners beyond ASCII: the Kelvin sign and the long s.
     fn reaches_beyond_ascii(&self, fold: bool) -> bool {
-        let folds_out = |ranges: &[(char, char)]| {
-            fold && "ksKS"
-                .chars()
-                .any(|c| ranges.iter().any(|(low, high)| (*low..=*high).contains(&c)))
-        };
         match self {
-            Self::Range(low, high) => !high.is_ascii() || folds_out(&[(*low, *high)]),
-            Self::Ascii { ranges, negated } => *negated || folds_out(ranges),
+            Self::Range(low, high) => !high.is_ascii() || fold && folds_out(&[(*low, *high)]),
+            Self::Ascii { ranges, negated } => *negated || fold && folds_out(ranges),
             Self::Unicode { .. } => true,
         }
     }
+}
+
+/// True if folding adds characters beyond ASCII: `k` and `s` have the Kelvin sign and the long s for partners.
+fn folds_out(ranges: &[(char, char)]) -> bool {
+    "ksKS".chars().any(|c| ranges.iter().any(|(low, high)| (*low..=*high).contains(&c)))
 }
 
 /// The set of a perl class letter (`d`, `S`, ..), if it is one.

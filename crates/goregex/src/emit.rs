@@ -1,10 +1,15 @@
 //! Writes the tree in the syntax of the Rust regex crates.
 //!
 //! How an invalid byte acts as U+FFFD: a set that holds U+FFFD also takes one byte that is not the next character.
-//! Which bytes depends on what stands around it. Where a wrong count cannot arise (in a loop that may run once
-//! or never) it is any byte from 0x80 up; elsewhere only bytes from 0xC0 up, since a parse that splits a valid
-//! character then gets stuck on its second byte. A plain greedy loop over a set with all of Unicode beyond
-//! ASCII is written as a loop over bytes: the same matches from a far smaller automaton.
+//! Which bytes must not depend on what follows, and yet no part of a valid character may be taken for invalid:
+//! - a set that lacks some character beyond ASCII: bytes that occur in no valid character;
+//! - a set with all of them: bytes from 0xC0 up, since a parse that splits a valid character then gets stuck on
+//!   its second byte;
+//! - such a set in a loop that may run once or never, where no wrong count can arise: any byte from 0x80 up.
+//!
+//! A plain greedy loop over a set with all of Unicode beyond ASCII is written as a loop over bytes: the same
+//! matches from a far smaller automaton. The price: such a set right before such a loop (`.+.+`, `\W.+`) can share
+//! one character beyond ASCII with it, where Go wants two characters.
 
 use std::fmt::Write;
 
@@ -13,15 +18,17 @@ use regex_automata::util::syntax;
 use crate::ast::{Assert, Ast, Node};
 use crate::class::{Class, Item, REPLACEMENT};
 
+/// Extra members of a set that holds U+FFFD.
 const BYTES_IN_LOOP: &str = r"(?-u:[\x80-\xFF])";
 const BYTES_ELSEWHERE: &str = r"(?-u:[\xC0-\xFF])";
+const BYTES_NEVER_VALID: &str = r"(?-u:[\xC0\xC1\xF5-\xFF])";
 /// A class without members: what `\p{Cs}` is for text that cannot hold surrogates.
 const NOTHING: &str = r"[^\x00-\x{10FFFF}]";
 
 /// A pattern as written by this module.
 pub(crate) struct Emitted {
     pub(crate) text: String,
-    /// A lone continuation byte (0x80 to 0xBF) is not taken everywhere where Go takes it.
+    /// Some invalid bytes are not taken everywhere where Go takes them.
     pub(crate) approximates_invalid: bool,
 }
 
@@ -53,7 +60,7 @@ impl Emitter<'_> {
     fn node(&mut self, node: &Node, in_loop: bool) {
         match node {
             Node::Empty => self.push("(?:)"),
-            Node::Literal { character, fold } => self.literal(*character, *fold, in_loop),
+            Node::Literal { character, fold } => self.literal(*character, *fold),
             Node::Class(class) => self.class(class, in_loop),
             Node::Assert(assert) => self.push(assert_text(*assert)),
             Node::Group { capture, node } => {
@@ -76,12 +83,11 @@ impl Emitter<'_> {
         }
     }
 
-    fn literal(&mut self, character: char, fold: bool, in_loop: bool) {
+    fn literal(&mut self, character: char, fold: bool) {
         if character == REPLACEMENT {
             self.push("(?:");
             push_character(&mut self.emitted.text, character);
-            self.push("|");
-            self.invalid_byte(in_loop);
+            self.invalid_byte(BYTES_NEVER_VALID);
             self.push(")");
         } else if fold && (character.is_alphabetic() || !character.is_ascii()) {
             self.push("(?i:");
@@ -92,17 +98,21 @@ impl Emitter<'_> {
         }
     }
 
-    fn invalid_byte(&mut self, in_loop: bool) {
-        self.emitted.approximates_invalid |= !in_loop;
-        self.push(if in_loop { BYTES_IN_LOOP } else { BYTES_ELSEWHERE });
+    fn invalid_byte(&mut self, bytes: &str) {
+        self.emitted.approximates_invalid |= bytes != BYTES_IN_LOOP;
+        self.push("|");
+        self.push(bytes);
     }
 
     fn class(&mut self, class: &Class, in_loop: bool) {
         if class.has_replacement() {
             self.push("(?:");
             push_class(&mut self.emitted.text, class);
-            self.push("|");
-            self.invalid_byte(in_loop && class.has_all_beyond_ascii());
+            self.invalid_byte(match (class.has_all_beyond_ascii(), in_loop) {
+                (true, true) => BYTES_IN_LOOP,
+                (true, false) => BYTES_ELSEWHERE,
+                (false, _) => BYTES_NEVER_VALID,
+            });
             self.push(")");
         } else {
             push_class(&mut self.emitted.text, class);

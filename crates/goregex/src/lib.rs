@@ -5,7 +5,8 @@
 //!
 //! Invariants: no input panics; flags are resolved while reading, so the written pattern depends on no flag set
 //! outside of it and needs no option but "bytes, Unicode, leftmost-first"; the n-th group stays the n-th group.
-//! On valid UTF-8 a pattern matches what it matches in Go. An invalid byte acts as U+FFFD, as in Go.
+//! On valid UTF-8 a pattern matches what it matches in Go, but for what `emit` and [`compile`] say. An invalid byte
+//! acts as U+FFFD, as in Go.
 
 mod ast;
 mod class;
@@ -17,4 +18,4 @@ mod pattern;
 
 pub use error::Error;
 pub use literal::LiteralForm;
-pub use pattern::{Pattern, compile, translate};
+pub use pattern::{Pattern, compile, compile_set, translate};

@@ -1,6 +1,7 @@
 //! Compiled patterns. The limits stand here; how a search runs is the engine's business.
 
-use regex_automata::meta::{BuildError, Regex};
+use regex_automata::MatchKind;
+use regex_automata::meta::{BuildError, Builder, Regex};
 use regex_automata::util::syntax;
 
 use crate::ast::Ast;
@@ -29,9 +30,21 @@ pub fn translate(pattern: &str) -> Result<String, Error> {
 
 /// Compiles a Go pattern for searches in bytes.
 ///
-/// A lone UTF-8 continuation byte outside of a loop is not matched by `.` here; [`Pattern::is_match`] does that too.
+/// Unlike in Go an empty match may lie inside a character. Outside of loops `.` takes only some invalid bytes here
+/// (0xC0 to 0xFF); [`Pattern::is_match`] takes all.
 pub fn compile(pattern: &str) -> Result<Regex, Error> {
     build(&translate(pattern)?)
+}
+
+/// Compiles Go patterns together, for searches that tell which of them match (`which_overlapping_matches`).
+///
+/// The same limit on the automaton holds for all of them together as for one alone.
+pub fn compile_set<'p>(patterns: impl IntoIterator<Item = &'p str>) -> Result<Regex, Error> {
+    let translated = patterns.into_iter().map(translate).collect::<Result<Vec<_>, _>>()?;
+    builder()
+        .configure(Regex::config().match_kind(MatchKind::All))
+        .build_many(&translated)
+        .map_err(build_error)
 }
 
 /// A compiled Go pattern with the names of its groups.
@@ -127,27 +140,33 @@ fn replace_invalid(text: &[u8]) -> Vec<u8> {
     replaced
 }
 
-fn build(translated: &str) -> Result<Regex, Error> {
-    Regex::builder()
+fn builder() -> Builder {
+    let mut builder = Regex::builder();
+    builder
         .syntax(syntax::Config::new().utf8(false).unicode(true).nest_limit(ENGINE_DEPTH_MAX))
         .configure(
             Regex::config()
+                // With it the engine panics on some patterns over invalid UTF-8.
                 .utf8_empty(false)
                 .nfa_size_limit(Some(NFA_BYTES_MAX))
                 .hybrid_cache_capacity(HYBRID_CACHE_BYTES)
                 .onepass_size_limit(Some(ONEPASS_BYTES_MAX)),
-        )
-        .build(translated)
-        .map_err(|source: BuildError| Error::Build {
-            bytes_max: NFA_BYTES_MAX,
-            source: Box::new(source),
-        })
+        );
+    builder
+}
+
+fn build(translated: &str) -> Result<Regex, Error> {
+    builder().build(translated).map_err(build_error)
+}
+
+fn build_error(source: BuildError) -> Error {
+    Error::Build { bytes_max: NFA_BYTES_MAX, source: Box::new(source) }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use regex_automata::Input;
+    use regex_automata::{Input, PatternSet};
 
     fn matches(pattern: &str, text: impl AsRef<[u8]>) -> bool {
         let compiled = match Pattern::new(pattern) {
@@ -357,6 +376,10 @@ mod tests {
         check("^..$", &["éé"], &["é", "世"]);
         check("^...$", &[], &["世", "éé"]);
         check("[^é]x", &["ax"], &["éx"]);
+        check(r"(?i)\W", &["é"], &["ſ", "\u{212A}"]);
+        check(r"\PL", &["1"], &["é", "αβ"]);
+        check("(?i)[^k]x", &["éx"], &["\u{212A}x"]);
+        check("\u{FFFD}", &["\u{FFFD}"], &["é"]);
         check("^.{2,3}$", &["世界"], &["世"]);
         assert_eq!(groups("^(.+?)", "é"), [Some((0, 2)), Some((0, 2))]);
         assert_eq!(groups("^(.*?)(.)$", "aé"), [Some((0, 3)), Some((0, 1)), Some((1, 3))]);
@@ -384,9 +407,20 @@ mod tests {
     }
 
     #[test]
-    fn empty_matches_are_found_inside_characters_of_bytes() {
+    fn empty_matches_are_found_at_every_byte() {
         let regex = compile("x*").unwrap();
-        assert_eq!(regex.find(Input::new("é")).map(|found| found.range()), Some(0..0));
+        let found: Vec<_> = regex.find_iter("é").map(|found| found.range()).collect();
+        assert_eq!(found, [0..0, 1..1, 2..2]);
+        assert!(matches("^", b"\x80"));
+    }
+
+    #[test]
+    fn a_set_tells_which_patterns_match() {
+        let set = compile_set(["a", "^ab$", r"\d", "[^a]b"]).unwrap();
+        let mut found = PatternSet::new(set.pattern_len());
+        set.which_overlapping_matches(&Input::new("ab"), &mut found);
+        assert_eq!(found.iter().map(|id| id.as_usize()).collect::<Vec<_>>(), [0, 1]);
+        assert!(matches!(compile_set(["a", "("]), Err(Error::UnclosedGroup { position: 0 })));
     }
 
     #[test]

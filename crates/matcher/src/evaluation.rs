@@ -7,6 +7,7 @@ use heka_message::{Batch, NameId, Record, Selection};
 
 use crate::ast::Variable;
 use crate::formula::Formula;
+use crate::index::{Scratch, VariableIndex};
 use crate::set::{MatcherSet, Screen, TestEntry, VariableEntry};
 use crate::test::Operand;
 
@@ -24,6 +25,8 @@ pub struct Evaluation {
     triggers: Vec<Slot>,
     tests: Vec<Slot>,
     variables: Vec<VariableSlot>,
+    /// Memory of each variable's index.
+    scratch: Vec<Scratch>,
     /// Stamp of the batch for which a class was last a candidate.
     classes: Vec<u64>,
     candidates: Vec<u32>,
@@ -112,6 +115,10 @@ impl Evaluation {
             self.tests.resize(set.tests.len(), Slot::default());
             self.variables.resize(set.variables.len(), VariableSlot::default());
             self.classes.resize(set.classes.len(), 0);
+            let indexes = set.variables.iter().map(|entry| entry.index.as_ref());
+            self.scratch = indexes
+                .map(|index| index.map(VariableIndex::scratch).unwrap_or_default())
+                .collect();
         }
         self.stamp += 1;
         self.words = batch.len().div_ceil(64);
@@ -130,7 +137,7 @@ impl Evaluation {
         let Some(slot) = self.variables.get_mut(number) else { return VariableSlot::default() };
         if slot.stamp != self.stamp {
             let name = match &entry.variable {
-                Variable::Field { name, .. } => batch.find_name(name),
+                Variable::Field { name, .. } => find_name(batch, name, entry.name),
                 _ => None,
             };
             let absent = entry.variable.is_field() && name.is_none();
@@ -151,14 +158,18 @@ impl Evaluation {
         if !index.reads_values() {
             return;
         }
+        let mut scratch = self.scratch.get_mut(number).map(std::mem::take).unwrap_or_default();
         if slot.uniform {
             let operand = read(&entry.variable, slot.name, &first);
-            index.fire(&operand, |trigger| self.fire_all(set, trigger));
-            return;
+            index.fire(&operand, &mut scratch, |trigger| self.fire_all(set, trigger));
+        } else {
+            for (record_index, record) in batch.records().enumerate() {
+                let operand = read(&entry.variable, slot.name, &record);
+                index.fire(&operand, &mut scratch, |trigger| self.fire(set, trigger, record_index));
+            }
         }
-        for (record_index, record) in batch.records().enumerate() {
-            let operand = read(&entry.variable, slot.name, &record);
-            index.fire(&operand, |trigger| self.fire(set, trigger, record_index));
+        if let Some(place) = self.scratch.get_mut(number) {
+            *place = scratch;
         }
     }
 
@@ -396,6 +407,14 @@ fn select(
     if let Some(place) = selections.get_mut(matcher as usize) {
         *place = selection;
         selected.push(matcher);
+    }
+}
+
+/// The id of a field's name in a batch; `global`: the one that it has in batches built since the set.
+fn find_name(batch: &Batch, name: &[u8], global: Option<NameId>) -> Option<NameId> {
+    match global {
+        Some(id) if batch.name(id) == name => batch.may_have_field(id).then_some(id),
+        _ => batch.find_name(name),
     }
 }
 

@@ -199,3 +199,75 @@ fn cost_of(test: &Test) -> u32 {
     let long = if test.variable == Variable::Payload { 4 } else { 1 };
     read + compare * long
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::matcher::Matcher;
+
+    fn formula(numbering: &mut Numbering, text: &str) -> Formula {
+        let (matcher, _) = Matcher::parse(text).unwrap();
+        numbering.formula(matcher.expr())
+    }
+
+    /// The triggers that guard the last of these expressions, in a set of all of them.
+    fn guard_of_last(texts: &[String]) -> Option<Vec<TriggerKind>> {
+        let mut numbering = Numbering::default();
+        let formulas: Vec<Formula> =
+            texts.iter().map(|text| formula(&mut numbering, text)).collect();
+        formulas.iter().for_each(|formula| numbering.count_uses(formula));
+        let guard = numbering.guard(formulas.last().unwrap())?;
+        Some(guard.triggers.iter().map(|t| numbering.triggers[*t as usize].kind.clone()).collect())
+    }
+
+    fn guard(text: &str) -> Option<Vec<TriggerKind>> {
+        guard_of_last(&[text.to_owned()])
+    }
+
+    fn equal(text: &str) -> TriggerKind {
+        TriggerKind::Equal(text.as_bytes().into())
+    }
+
+    #[test]
+    fn expressions_of_one_meaning_become_equal_formulas() {
+        let mut numbering = Numbering::default();
+        let first = formula(&mut numbering, "Type == 'a' && (Pid == 1 || Pid == 2) && TRUE");
+        for text in [
+            "(Pid == 2 || Pid == 1) && Type == 'a'",
+            "Type == \"a\" && ((Pid == 1.0 || FALSE) || Pid == 2) && Type == 'a'",
+        ] {
+            assert_eq!(formula(&mut numbering, text), first, "{text}");
+        }
+        assert_ne!(formula(&mut numbering, "Type == 'a' && Pid == 1 || Pid == 2"), first);
+        assert_eq!(numbering.predicates.len(), 3);
+    }
+
+    #[test]
+    fn constants_disappear() {
+        let mut numbering = Numbering::default();
+        assert_eq!(formula(&mut numbering, "TRUE && (FALSE || TRUE)"), Formula::Constant(true));
+        assert_eq!(formula(&mut numbering, "Type == 'a' && FALSE"), Formula::Constant(false));
+        assert_eq!(formula(&mut numbering, "Type == 'a' || TRUE"), Formula::Constant(true));
+        assert_eq!(formula(&mut numbering, "Type == 'a' || FALSE"), Formula::Test(0));
+    }
+
+    #[test]
+    fn a_guard_is_the_rarest_thing_that_must_hold() {
+        assert_eq!(guard("Type == 'a' && Severity <= 3"), Some(vec![equal("a")]));
+        assert_eq!(guard("Severity <= 3 && Type =~ /^b$/"), Some(vec![equal("b")]));
+        assert_eq!(guard("Type == 'a' || Logger == 'b'"), Some(vec![equal("a"), equal("b")]));
+        assert_eq!(guard("Type == 'a' || Type != 'b'"), None);
+        assert_eq!(guard("Type != 'a'"), None);
+        assert_eq!(guard("Fields[a] == NIL"), None);
+        assert_eq!(guard("Fields[a] != 'x'"), Some(vec![TriggerKind::Present]));
+        assert_eq!(guard("Fields[a] == TRUE && Type == 'x'"), Some(vec![equal("x")]));
+    }
+
+    #[test]
+    fn a_guard_avoids_what_many_share() {
+        let texts: Vec<String> =
+            (0..200).map(|n| format!("Type == 'nginx' && Fields[url] =~ /^v{n}/")).collect();
+        let expected = TriggerKind::Prefix(b"v199".as_slice().into());
+        assert_eq!(guard_of_last(&texts), Some(vec![expected]));
+    }
+}

@@ -65,12 +65,11 @@ impl Parser<'_> {
 
     /// The warnings, in order, with one for what lies behind an early end.
     fn finish(mut self) -> Vec<Warning> {
-        let kind = match &self.token.kind {
-            Kind::End(End::Early(kind)) => Some(*kind),
-            Kind::End(End::Regex(_)) => Some(WarningKind::InvalidRegex),
-            _ => None,
+        let (kind, start) = match &self.token.kind {
+            Kind::End(End::Early(kind)) => (Some(*kind), self.token.end),
+            Kind::End(End::Regex(_)) => (Some(WarningKind::InvalidRegex), self.token.start),
+            _ => (None, self.token.end),
         };
-        let start = self.token.start;
         let ignored = self.text.get(start..).unwrap_or("");
         let ignored = ignored.trim_start_matches(['\n', '\0']);
         if let Some(kind) = kind

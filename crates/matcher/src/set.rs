@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use heka_message::{Batch, NameRegistry, Variables};
+use heka_message::{Batch, NameId, NameRegistry, Variables};
 
 use crate::ast::{Test, Variable};
 use crate::evaluation::Evaluation;
@@ -55,6 +55,8 @@ pub(crate) struct Class {
 pub(crate) struct VariableEntry {
     pub(crate) variable: Variable,
     pub(crate) bit: Variables,
+    /// The global id of a field's name.
+    pub(crate) name: Option<NameId>,
     pub(crate) index: Option<VariableIndex>,
 }
 
@@ -83,9 +85,6 @@ impl MatcherSet {
     /// # Errors
     /// If the texts that they search for exceed what one automaton can hold.
     pub fn compile(matchers: &[Matcher], names: &NameRegistry) -> Result<Self, CompileError> {
-        for name in matchers.iter().flat_map(Matcher::required_names) {
-            names.intern(name);
-        }
         let mut numbering = Numbering::default();
         let (always, classes) = classify(matchers, &mut numbering);
         classes.iter().for_each(|class| numbering.count_uses(&class.formula));
@@ -109,7 +108,7 @@ impl MatcherSet {
             always,
             classes,
             unguarded,
-            variables: index_variables(&numbering, &guards)?,
+            variables: index_variables(&numbering, &guards, names)?,
             tests: screen_tests(numbering, &guards),
             guarded: guards,
         })
@@ -159,6 +158,7 @@ fn classify(matchers: &[Matcher], numbering: &mut Numbering) -> (Vec<u32>, Vec<C
 fn index_variables(
     numbering: &Numbering,
     guards: &[Vec<u32>],
+    names: &NameRegistry,
 ) -> Result<Vec<VariableEntry>, CompileError> {
     let mut entries = Vec::with_capacity(numbering.variables.len());
     for (number, variable) in (0_u32..).zip(&numbering.variables) {
@@ -171,7 +171,11 @@ fn index_variables(
             Some(_) => Some(VariableIndex::new(kinds)?),
             None => None,
         };
-        entries.push(VariableEntry { variable: variable.clone(), bit: bit(variable), index });
+        let name = match variable {
+            Variable::Field { name, .. } => Some(names.intern(name)),
+            _ => None,
+        };
+        entries.push(VariableEntry { variable: variable.clone(), bit: bit(variable), name, index });
     }
     Ok(entries)
 }

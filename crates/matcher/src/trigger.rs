@@ -34,6 +34,8 @@ pub(crate) enum TriggerKind {
         bound: u64,
         inclusive: bool,
     },
+    /// A text that this pattern, which needs no plain text, may match.
+    Pattern(String),
     /// The batch has fields of this name.
     Present,
 }
@@ -66,7 +68,7 @@ impl Triggers {
             Literal::Number(number) => Self::of_number(test, *number + 0.0),
             Literal::Regex(regex) if test.relation == Relation::Match => match &regex.shortcut {
                 Some(shortcut) => Self::of_shortcut(test, shortcut),
-                None => Self::of_pattern(test, &regex.pattern),
+                None => Self::of_pattern(&regex.pattern),
             },
             _ => Self::present(&test.variable),
         }
@@ -98,7 +100,7 @@ impl Triggers {
         })
     }
 
-    fn of_pattern(test: &Test, pattern: &heka_goregex::Pattern) -> Self {
+    fn of_pattern(pattern: &heka_goregex::Pattern) -> Self {
         let longest = pattern.required_literals().iter().map(String::len).min().unwrap_or(0);
         if let Some(prefix) = pattern.anchored_prefix()
             && prefix.len() >= longest.max(1)
@@ -109,7 +111,8 @@ impl Triggers {
             };
         }
         if longest < CONTAINS_BYTES_MIN {
-            return Self::present(&test.variable);
+            let kinds = vec![TriggerKind::Pattern(pattern.as_str().to_owned())];
+            return Self { kinds, exact: false };
         }
         let texts = pattern.required_literals().iter();
         let kinds = texts.map(|text| TriggerKind::Contains(text.as_bytes().into())).collect();
@@ -133,7 +136,62 @@ impl TriggerKind {
                 6 + 4 * place + (CONTAINS_BYTES_GOOD - text.len().min(CONTAINS_BYTES_GOOD)) as u32
             }
             Self::Above { .. } | Self::Below { .. } => 20 + place,
+            Self::Pattern(_) => 24 + place,
             Self::Present => 30,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ast::Expr;
+    use crate::matcher::Matcher;
+
+    fn triggers(text: &str) -> Triggers {
+        let (matcher, _) = Matcher::parse(text).unwrap();
+        let Expr::Test(test) = matcher.expr() else { panic!("{text} is more than a test") };
+        Triggers::of(test)
+    }
+
+    fn contains(text: &str) -> TriggerKind {
+        TriggerKind::Contains(text.as_bytes().into())
+    }
+
+    #[test]
+    fn plain_patterns_have_exact_triggers() {
+        for (pattern, kind) in [
+            ("^ab$", TriggerKind::Equal(b"ab".as_slice().into())),
+            ("^ab", TriggerKind::Prefix(b"ab".as_slice().into())),
+            ("ab$", TriggerKind::Suffix(b"ab".as_slice().into())),
+            ("a", contains("a")),
+        ] {
+            let expected = Triggers { kinds: vec![kind], exact: true };
+            assert_eq!(triggers(&format!("Type =~ /{pattern}/")), expected, "{pattern}");
+        }
+    }
+
+    #[test]
+    fn other_patterns_are_screened_by_the_text_that_they_need() {
+        let screened = |kinds| Triggers { kinds, exact: false };
+        assert_eq!(triggers(r"Type =~ /ab\d/"), screened(vec![contains("ab")]));
+        assert_eq!(triggers("Type =~ /ab|cdx*/"), screened(vec![contains("ab"), contains("cd")]));
+        let prefix = TriggerKind::Prefix(b"ab".as_slice().into());
+        assert_eq!(triggers(r"Type =~ /^ab\d/"), screened(vec![prefix]));
+        let pattern = TriggerKind::Pattern("a.".to_owned());
+        assert_eq!(triggers("Type =~ /a./"), screened(vec![pattern]));
+        assert_eq!(triggers("Type =~ //"), screened(Vec::new()));
+        assert_eq!(triggers("Fields[a] =~ //"), screened(vec![TriggerKind::Present]));
+    }
+
+    #[test]
+    fn negative_tests_have_no_trigger_but_the_presence_of_their_field() {
+        for text in ["Type != 'a'", "Type !~ /a/", "Pid != 1", "Fields[a] == NIL"] {
+            assert_eq!(triggers(text), Triggers::default(), "{text}");
+        }
+        for text in ["Fields[a] != 'a'", "Fields[a] !~ /a/", "Fields[a] != NIL", "Fields[a] < 'b'"]
+        {
+            assert_eq!(triggers(text).kinds, [TriggerKind::Present], "{text}");
         }
     }
 }

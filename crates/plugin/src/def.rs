@@ -48,6 +48,21 @@ pub struct Defaults {
     pub writes_protobuf: bool,
 }
 
+/// A plugin type that sets nothing.
+pub const NO_DEFAULTS: Defaults = Defaults {
+    splitter: None,
+    decoder: None,
+    encoder: None,
+    message_matcher: None,
+    ticker_interval: 0,
+    can_exit: false,
+    use_framing: Framing::Never,
+    use_message_bytes: false,
+    implicit: false,
+    needs_encoder: false,
+    writes_protobuf: false,
+};
+
 /// What every plugin of any kind has; the kind's own trait comes beside it.
 pub trait Plugin: Sized + Send + 'static {
     /// Type name in the configuration; its suffix is the kind.
@@ -55,19 +70,7 @@ pub trait Plugin: Sized + Send + 'static {
     /// Its page of the reference.
     const PAGE: &'static str;
     /// What it sets where its section says nothing.
-    const DEFAULTS: Defaults = Defaults {
-        splitter: None,
-        decoder: None,
-        encoder: None,
-        message_matcher: None,
-        ticker_interval: 0,
-        can_exit: false,
-        use_framing: Framing::Never,
-        use_message_bytes: false,
-        implicit: false,
-        needs_encoder: false,
-        writes_protobuf: false,
-    };
+    const DEFAULTS: Defaults = NO_DEFAULTS;
 
     /// What the user sets.
     type Config: PluginConfig + Send + Sync + 'static;

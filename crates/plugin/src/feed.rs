@@ -206,7 +206,8 @@ impl Feed {
         self.append(raw, consumed).await
     }
 
-    /// As [`commit`](Self::commit), from a thread that may block.
+    /// As [`commit`](Self::commit), from a thread that may block. `consumed` sees the bytes that are done with
+    /// before they are appended.
     ///
     /// # Errors
     /// As `commit`.
@@ -214,9 +215,11 @@ impl Feed {
         &mut self,
         read: usize,
         runtime: &tokio::runtime::Handle,
+        consumed: impl FnOnce(&[u8]),
     ) -> Result<(), InputError> {
-        let Some((raw, consumed)) = self.take_records(read) else { return Ok(()) };
-        runtime.block_on(self.append(raw, consumed))
+        let Some((raw, len)) = self.take_records(read) else { return Ok(()) };
+        consumed(&raw);
+        runtime.block_on(self.append(raw, len))
     }
 
     /// The stream ends here, or its file does: what is left becomes records where `always` or the section's
@@ -233,7 +236,8 @@ impl Feed {
         result
     }
 
-    /// As [`end`](Self::end), from a thread that may block.
+    /// As [`end`](Self::end), from a thread that may block. `consumed` sees the bytes that are done with before
+    /// they are appended.
     ///
     /// # Errors
     /// As `commit`.
@@ -241,8 +245,17 @@ impl Feed {
         &mut self,
         always: bool,
         runtime: &tokio::runtime::Handle,
+        consumed: impl FnOnce(&[u8]),
     ) -> Result<(), InputError> {
-        runtime.block_on(self.end(always))
+        let result = match self.take_rest(always) {
+            Some((raw, len)) => {
+                consumed(&raw);
+                runtime.block_on(self.append(raw, len))
+            }
+            None => Ok(()),
+        };
+        self.splitter.reset();
+        result
     }
 
     /// Adds a block with boundaries of its own (a datagram, a broker's message) to the batch being built.

@@ -21,7 +21,7 @@ mod start;
 
 pub use counts::{Counter, InputCounts, PluginCounts};
 pub use decoder::{Decode, DecodeError, Decoder};
-pub use def::{Defaults, Framing, Maker, Plugin, PluginDef, Prepare, Prepared};
+pub use def::{Defaults, Framing, Maker, NO_DEFAULTS, Plugin, PluginDef, Prepare, Prepared};
 pub use encoded::{EncodeBuffer, Encoded};
 pub use encoder::{Encode, EncodeError, Encoder, EncoderRunner};
 pub use error::{FilterError, InputError, OutputError, StartError};

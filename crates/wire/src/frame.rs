@@ -203,6 +203,11 @@ impl FrameScanner {
         Self { keys: Some(keys), message_bytes_max, reason: Reason::Stray }
     }
 
+    /// The next bytes begin another stream.
+    pub fn reset(&mut self) {
+        self.reason = Reason::Stray;
+    }
+
     /// Looks for the next good frame. `bytes` begins behind what was consumed before; with `at_end` no more
     /// bytes follow, and a frame that is cut off there hides none behind its separator.
     pub fn scan<'a>(&mut self, bytes: &'a [u8], at_end: bool) -> Scan<'a> {

@@ -15,7 +15,7 @@ use serde::de::{
 use serde::forward_to_deserialize_any;
 
 use super::error::DecodeError;
-use super::keys;
+use super::{MAX_SECTION_ERRORS, keys};
 use crate::source::Span;
 use crate::suggest::nearest;
 use crate::value::{Data, Entry, Table, Value};
@@ -53,6 +53,9 @@ impl Sink {
     }
 
     fn note(&self, entry: &Entry, message: String, suggestion: Option<String>) {
+        if self.findings.borrow().len() >= MAX_SECTION_ERRORS {
+            return;
+        }
         let mut keys = self.keys.borrow().clone();
         keys.push(entry.key.clone());
         let (path, key, span) = (keys.join("."), entry.key.clone(), entry.key_span);
@@ -104,6 +107,20 @@ impl<'de> Deserializer<'de> for ValueDeserializer<'_> {
         read.map_err(|error| error.at(self.value.span))
     }
 
+    /// A date is text only where anything goes, not for a setting that is a string.
+    fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
+        match &self.value.data {
+            Data::Datetime(_) => {
+                Err(DecodeError::invalid_type(self.unexpected(), &"a string").at(self.value.span))
+            }
+            _ => self.deserialize_any(visitor),
+        }
+    }
+
+    fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
+        self.deserialize_str(visitor)
+    }
+
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
         visitor.visit_some(self)
     }
@@ -150,7 +167,7 @@ impl<'de> Deserializer<'de> for ValueDeserializer<'_> {
     }
 
     forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char bytes byte_buf
         unit unit_struct seq tuple tuple_struct map identifier ignored_any
     }
 }

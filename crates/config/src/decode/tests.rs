@@ -49,6 +49,7 @@ struct Everything {
     list: Vec<String>,
     headers: BTreeMap<String, String>,
     command: BTreeMap<String, Command>,
+    free: BTreeMap<String, Json>,
     maybe: Option<u32>,
     tls: Tls,
     #[schemars(extend("x-retired" = "it is done elsewhere"))]
@@ -75,6 +76,7 @@ impl Default for Everything {
             list: vec!["default".into()],
             headers: BTreeMap::new(),
             command: BTreeMap::new(),
+            free: BTreeMap::new(),
             maybe: None,
             tls: Tls { prefer_server_ciphers: true, ..Tls::default() },
             old: None,
@@ -134,6 +136,13 @@ fn settings_of_all_types_are_read() {
     assert_eq!(all.headers["X-A|b"], "c");
     assert_eq!(all.command["0"].bin, "ls");
     assert_eq!(all.tls.min_version, Some(TlsVersion::Tls12));
+}
+
+#[test]
+fn a_free_form_table_takes_everything() {
+    let free = good("[s.free]\na = 1\nb = [1.5, 'x']\nc = 1979-05-27\nd = {e = true}").free;
+    let expected = r#"{"a":1,"b":[1.5,"x"],"c":"1979-05-27","d":{"e":true}}"#;
+    assert_eq!(serde_json::to_string(&free).unwrap(), expected);
 }
 
 #[test]
@@ -204,6 +213,7 @@ fn types_are_strict_but_an_integer_is_a_float() {
             "'perm': expected octal digits in quotes such as '644', found the integer 644",
         ),
         ("path = 3", "'path': expected a string, found the integer 3"),
+        ("splitter = 1979-05-27", "'splitter': expected a string, found a date"),
         ("flag = 1", "'flag': expected a boolean, found the integer 1"),
         ("ratio = 'x'", "'ratio': expected a number, found a string"),
         ("headers = {a = 1}", "'headers.a': expected a string, found the integer 1"),
@@ -363,6 +373,58 @@ fn common_keys_in_nested_tables_are_let_pass_as_in_heka() {
     assert_eq!(found, ["4:1: warning: unknown option 'decoder', it has no effect here"]);
 }
 
+#[test]
+fn problems_name_the_whole_path_of_their_setting() {
+    let text =
+        "[s]\naddress = 'a'\nlist = [1]\n[s.command.0]\nbin = 'x'\nbni = 'x'\n[s.tls]\nx = 1";
+    let (config, _) = crate::parse_config(text, "t");
+    let mut problems = Problems::new();
+    assert!(config.sections[0].decode::<NoCommon, Everything>(&mut problems).is_none());
+    problems.sort();
+    let options: Vec<_> = problems.iter().filter_map(|problem| problem.option.as_deref()).collect();
+    assert_eq!(options, ["list.0", "command.0.bni", "tls.x"]);
+}
+
+/// Enums that carry a value.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+enum Choice {
+    None,
+    Count(u8),
+    Pair(u8, u8),
+    Inner { bin: String },
+}
+
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+struct Choices {
+    choice: Choice,
+}
+
+impl Default for Choices {
+    fn default() -> Self {
+        Self { choice: Choice::None }
+    }
+}
+
+impl PluginConfig for Choices {}
+
+#[test]
+fn an_enum_may_carry_a_value() {
+    let choice = |text: &str| {
+        let (decoded, problems) = decode::<NoCommon, Choices>(&format!("choice = {text}"));
+        decoded.map(|(_, choices)| choices.choice).ok_or(problems)
+    };
+    assert_eq!(choice("'none'"), Ok(Choice::None));
+    assert_eq!(choice("{count = 3}"), Ok(Choice::Count(3)));
+    assert_eq!(choice("{pair = [1, 2]}"), Ok(Choice::Pair(1, 2)));
+    assert_eq!(choice("{inner = {BIN = 'x'}}"), Ok(Choice::Inner { bin: "x".into() }));
+    for text in ["{none = 1}", "{count = 300}", "{}", "{count = 1, pair = [1, 2]}", "'count'"] {
+        assert_eq!(choice(text).unwrap_err().len(), 1, "{text}");
+    }
+    assert!(choice("{cuont = 1}").unwrap_err()[0].contains("did you mean 'count'?"));
+}
+
 /// A type for which Heka accepted anything.
 #[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -408,4 +470,33 @@ fn a_section_makes_problems_at_its_settings() {
     assert_eq!(section.error_at("tls.a", "x").to_string(), "t:3:2: [s] x");
     assert_eq!(section.error_at("tls.b", "x").to_string(), "t:2:1: [s] x");
     assert_eq!(section.warning("x").to_string(), "t:1:1: warning: [s] x");
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_settings_panic(
+        settings in proptest::collection::vec(
+            (
+                proptest::sample::select(vec![
+                    "address", "Splitter", "ratio", "count", "wait", "tick", "limit", "perm",
+                    "password", "mode", "list", "headers", "command", "maybe", "tls", "old", "x",
+                ]),
+                proptest::sample::select(vec![
+                    "1", "-1", "1.5", "true", "''", "'x'", "[]", "[1]", "['x']", "{}", "{a = 1}",
+                    "{a = {bin = 1}}", "{server_name = 1, x = 2}", "9223372036854775807", "nan",
+                    "1979-05-27", "[[]]", "[{}]",
+                ]),
+            ),
+            0..12,
+        )
+    ) {
+        let text: String = settings.iter().map(|(key, value)| format!("{key} = {value}\n")).collect();
+        let (config, _) = crate::parse_config(&format!("[s]\n{text}"), "t");
+        let mut problems = Problems::new();
+        let decoded = config.sections[0].decode::<CommonInput, Everything>(&mut problems);
+        proptest::prop_assert_eq!(decoded.is_none(), problems.has_errors());
+        for problem in &problems {
+            proptest::prop_assert!(problem.line >= 1 && problem.section.is_some());
+        }
+    }
 }

@@ -5,6 +5,9 @@
 use super::shown;
 use crate::value::Data;
 
+/// What is said about a word that must not be shown.
+pub(super) const NO_VALUE: &str = "the text of a variable is no value here, a text needs quotes";
+
 /// Length of the word that `text` begins with; a date and its time may be parted by a space.
 pub(super) fn word_length(text: &str) -> usize {
     let end = |text: &str| {

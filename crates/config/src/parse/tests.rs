@@ -179,7 +179,7 @@ fn a_faulty_unicode_escape_in_single_quotes_stays_as_it_is() {
 
 #[test]
 fn an_unterminated_string_is_an_error() {
-    assert_eq!(error("v = 'a\nb"), "1:5 the string is not closed, \"'\" is missing");
+    assert_eq!(problems("v = 'a\nb")[0], "1:5 the string is not closed, \"'\" is missing");
     assert!(error("v = 'a\\'").contains("not closed"));
     assert!(error("v = '''a\n''").contains("not closed"));
     assert!(error("v = \"\"\"a\n\"\"").contains("not closed"));
@@ -330,6 +330,8 @@ fn the_number_of_problems_is_limited() {
     let found = problems(&"=\n".repeat(10_000));
     assert_eq!(found.len(), MAX_FILE_PROBLEMS + 1);
     assert!(found[MAX_FILE_PROBLEMS].contains("too many problems"));
+    let twice = format!("v = {{{}}}", "a = 1,".repeat(10_000));
+    assert_eq!(problems(&twice).len(), MAX_FILE_PROBLEMS);
 }
 
 #[test]

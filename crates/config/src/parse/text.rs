@@ -41,6 +41,12 @@ fn unicode(rest: &str, digits: usize) -> Escape {
     Escape::Char(character, 1 + digits)
 }
 
+/// A string that may span lines has no end: the following lines may belong to it.
+fn unclosed(start: usize, quotes: &str) -> Stop {
+    let message = format!("the string is not closed, {quotes} is missing");
+    Stop { nested: true, ..Stop::new(start, message) }
+}
+
 impl Parser<'_> {
     /// Reads `"..."` or `"""..."""`, whose first quote is at the position.
     pub(super) fn basic_string(&mut self) -> Result<String, Stop> {
@@ -102,7 +108,7 @@ impl Parser<'_> {
                     return Ok(string);
                 }
                 Some(_) => self.raw_escape(&mut string),
-                None => return Err(Stop::new(start, "the string is not closed, \"'\" is missing")),
+                None => return Err(unclosed(start, "\"'\"")),
             }
         }
     }
@@ -136,7 +142,7 @@ impl Parser<'_> {
                 Some(_) if self.close_long("\"\"\"", &mut string) => return Ok(string),
                 Some(_) => {}
                 None => {
-                    return Err(Stop::new(start, "the string is not closed, '\"\"\"' is missing"));
+                    return Err(unclosed(start, "'\"\"\"'"));
                 }
             }
         }
@@ -148,7 +154,7 @@ impl Parser<'_> {
         loop {
             self.copy_until(&mut string, |byte| byte == b'\'');
             if self.peek().is_none() {
-                return Err(Stop::new(start, "the string is not closed, \"'''\" is missing"));
+                return Err(unclosed(start, "\"'''\""));
             }
             if self.close_long("'''", &mut string) {
                 return Ok(string);

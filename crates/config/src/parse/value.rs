@@ -1,6 +1,6 @@
 //! Values: arrays, inline tables and the choice between the simple ones.
 
-use super::{MAX_DEPTH, Parser, Stop, number, shown};
+use super::{MAX_DEPTH, Parser, Stop, number};
 use crate::value::{Data, Entry, Origin, Table, Value};
 
 impl Parser<'_> {
@@ -27,7 +27,11 @@ impl Parser<'_> {
         let length = number::word_length(self.rest());
         self.position += length;
         let word = self.slice(start, self.position);
-        number::read(word).map_err(|message| Stop::new(start, message))
+        number::read(word).map_err(|message| {
+            let hidden = self.source.is_substituted(start, self.position);
+            let message = if hidden { number::NO_VALUE.to_owned() } else { message };
+            Stop::new(start, message)
+        })
     }
 
     fn array(&mut self, depth: usize) -> Result<Data, Stop> {
@@ -57,9 +61,9 @@ impl Parser<'_> {
             }
             let entry = self.inline_setting(depth)?;
             let at = entry.key_span;
-            if let Err(entry) = table.insert(entry) {
-                let message = format!("key {} has already been defined", shown(&entry.key));
-                self.faults.push(super::Fault { span: at, ..super::Fault::error(message) });
+            if table.insert(entry).is_err() {
+                let message = "a key of the inline table has already been defined";
+                self.note(super::Fault { span: at, ..super::Fault::error(message) });
             }
             self.comma_or(b'}', start, "inline table")?;
         }

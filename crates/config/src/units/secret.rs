@@ -57,7 +57,8 @@ impl Serialize for Secret {
 
 impl<'de> Deserialize<'de> for Secret {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_str(SecretVisitor)
+        // Not `deserialize_str`: a format may then describe a wrong value before the visitor sees it.
+        deserializer.deserialize_any(SecretVisitor)
     }
 }
 

@@ -109,6 +109,11 @@ fn ignored_text_is_named() {
     assert_eq!(warnings("TRUE /abc"), [warning(5, "/abc", UnterminatedRegex)]);
     assert_eq!(warnings("TRUE /[/ x"), [warning(5, "/[/ x", InvalidRegex)]);
     assert_eq!(warnings("TRUE Fields[] x"), [warning(5, "Fields[] x", MalformedField)]);
+    assert_eq!(warnings("TRUE =\n"), [warning(5, "=", LoneOperator)]);
+    assert_eq!(
+        warnings("TRUE |\nx"),
+        [warning(5, "|", LoneOperator), warning(7, "x", AfterNewline)]
+    );
     assert_eq!(warnings("TRUE ="), [warning(5, "=", LoneOperator)]);
     assert_eq!(
         warnings("TRUE =(FALSE)"),

@@ -298,3 +298,101 @@ fn the_names_of_a_set_become_global() {
     MatcherSet::compile(&[matcher("Fields[status] == 1")], &registry).unwrap();
     assert!(registry.snapshot().find(b"status").is_some());
 }
+
+#[test]
+fn patterns_without_plain_text_are_searched_together_and_exactly() {
+    let registry = NameRegistry::new();
+    let patterns = [
+        "^.$",
+        "^..$",
+        "[a-c][d-f]",
+        "^[^x]+$",
+        "[0-9]{2}",
+        r"\W",
+        "(?i)k",
+        r"\PL$",
+        "^(a|bb)*$",
+        "[^é]",
+    ];
+    let matchers: Vec<Matcher> = ["Payload", "Fields[f]"]
+        .iter()
+        .flat_map(|variable| patterns.map(|pattern| matcher(&format!("{variable} =~ /{pattern}/"))))
+        .collect();
+    let set = MatcherSet::compile(&matchers, &registry).unwrap();
+    let mut builder = builder(&registry, Envelope::default());
+    let texts: [&[u8]; 12] = [
+        b"",
+        b"a",
+        b"ad",
+        b"12",
+        b"\xFF",
+        b"\x80",
+        b"\xE9d",
+        b"\xE2\x82",
+        "é".as_bytes(),
+        "\u{212A}".as_bytes(),
+        b"bba",
+        b"x",
+    ];
+    for text in texts {
+        let mut record = builder.record();
+        let name = record.name_id(b"f");
+        record.payload(text).field(name, Value::Bytes(text));
+        record.commit().unwrap();
+    }
+    let batch = builder.finish();
+    let expected = direct(&matchers, &batch);
+    assert!(expected.iter().all(|records| !records.is_empty() && records.len() < texts.len()));
+    assert_eq!(selected(&set, &mut Evaluation::new(), &batch), expected);
+}
+
+#[test]
+fn thousands_of_matchers_select_what_each_selects() {
+    let registry = NameRegistry::new();
+    let matchers: Vec<Matcher> = (0..300)
+        .flat_map(|n| {
+            [
+                format!("Type == 'x{n}' && Fields[status] == 503"),
+                format!("Logger == 'svc-{n}' || Hostname =~ /db-{n}$/"),
+                format!(r"Fields[url] =~ /^\/api\/v{n}\//"),
+                format!("Severity <= 3 && Hostname =~ /web-{n}/"),
+                format!("Fields[status] > {n} && Fields[url] =~ /item{n}[a-z]/"),
+                format!("Type != 'x{n}' && Fields[absent{n}] != 'y'"),
+                format!("Pid == {n} || Pid < -{n}5.0 || Fields[url] == NIL").replace("-", ""),
+            ]
+        })
+        .map(|text| matcher(&text))
+        .collect();
+    let set = MatcherSet::compile(&matchers, &registry).unwrap();
+    let mut random = fastrand::Rng::with_seed(3);
+    let mut evaluation = Evaluation::new();
+    for records in [1, 63, 64, 65, 130] {
+        let mut builder = builder(&registry, Envelope::new("svc-7").hostname("web-12"));
+        for _ in 0..records {
+            let mut record = builder.record();
+            record
+                .message_type(format!("x{}", random.u8(..)))
+                .severity(random.i32(0..8))
+                .pid(random.i32(..300));
+            if random.bool() {
+                record.hostname(format!("db-{}", random.u8(..)));
+            }
+            let (status, url) = (record.name_id(b"status"), record.name_id(b"url"));
+            record.field(status, Value::Int(if random.bool() { 503 } else { random.i64(0..300) }));
+            let text =
+                format!("/api/v{}/item{}{}", random.u8(..), random.u8(..), random.lowercase());
+            record.field(url, Value::from(text.as_str()));
+            record.commit().unwrap();
+        }
+        let batch = builder.finish();
+        assert_eq!(selected(&set, &mut evaluation, &batch), direct(&matchers, &batch));
+    }
+}
+
+#[test]
+fn sets_are_shared_between_threads() {
+    fn shared<T: Send + Sync>() {}
+    shared::<MatcherSet>();
+    shared::<Matcher>();
+    shared::<Evaluation>();
+}

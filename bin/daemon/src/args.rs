@@ -1,0 +1,146 @@
+//! The command line: Heka's flags in Heka's spelling, and subcommands.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+/// What the user wants.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Command {
+    /// Print the version.
+    Version,
+    /// Run a configuration.
+    Run {
+        /// File or directory.
+        config: PathBuf,
+    },
+    /// Check a configuration.
+    Check {
+        /// File or directory.
+        config: PathBuf,
+        /// Print JSON.
+        json: bool,
+    },
+    /// List the plugins, or describe one.
+    Plugins {
+        /// Print JSON.
+        json: bool,
+        /// Type name of the one to describe.
+        describe: Option<String>,
+    },
+}
+
+/// A command line that is not to be run: help, or an error.
+#[derive(Debug)]
+pub struct Usage {
+    /// What to print.
+    pub text: Option<String>,
+    /// Exit code.
+    pub code: u8,
+}
+
+/// Where the configuration lies if nothing is said.
+const CONFIG: &str = "/etc/hekad.toml";
+
+#[derive(Debug, Parser)]
+#[command(
+    name = "hekad",
+    about = "Collects logs, metrics and events, and delivers them.",
+    after_help = "Flags may be written with one dash, as Heka did: -config=PATH."
+)]
+struct Arguments {
+    /// Configuration file, or directory whose *.toml files are read in the order of their names.
+    #[arg(long, value_name = "PATH", default_value = CONFIG, global = true)]
+    config: PathBuf,
+    /// Prints the version.
+    #[arg(long)]
+    version: bool,
+    #[command(subcommand)]
+    command: Option<Subcommands>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Subcommands {
+    /// Checks a configuration and shows all its problems.
+    Check {
+        /// Configuration; instead of --config.
+        path: Option<PathBuf>,
+        /// Prints JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Lists all plugins, or describes one.
+    Plugins {
+        /// Prints JSON.
+        #[arg(long)]
+        json: bool,
+        /// Prints the page and the options of one plugin.
+        #[arg(long, value_name = "TYPE")]
+        describe: Option<String>,
+    },
+}
+
+/// Reads the arguments.
+///
+/// # Errors
+/// If help was asked for, or they cannot be understood.
+pub fn parse(arguments: Vec<String>) -> Result<Command, Usage> {
+    let arguments = arguments.into_iter().map(two_dashes);
+    let program = std::iter::once("hekad".to_owned());
+    let parsed = Arguments::try_parse_from(program.chain(arguments)).map_err(|error| {
+        let code = u8::from(error.use_stderr()) * 2;
+        Usage { text: Some(error.render().to_string()), code }
+    })?;
+    if parsed.version {
+        return Ok(Command::Version);
+    }
+    Ok(match parsed.command {
+        None => Command::Run { config: parsed.config },
+        Some(Subcommands::Check { path, json }) => {
+            Command::Check { config: path.unwrap_or(parsed.config), json }
+        }
+        Some(Subcommands::Plugins { json, describe }) => Command::Plugins { json, describe },
+    })
+}
+
+/// Go's flags take one dash as well as two.
+fn two_dashes(argument: String) -> String {
+    let long = argument.strip_prefix('-').is_some_and(|rest| {
+        rest.len() > 1 && rest.starts_with(|first: char| first.is_ascii_lowercase())
+    });
+    if long { format!("-{argument}") } else { argument }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(line: &str) -> Command {
+        parse(line.split_whitespace().map(str::to_owned).collect()).unwrap()
+    }
+
+    #[test]
+    fn flags_are_read_in_all_of_go_s_spellings() {
+        for line in ["-config a.toml", "-config=a.toml", "--config a.toml", "--config=a.toml"] {
+            assert_eq!(parsed(line), Command::Run { config: "a.toml".into() });
+        }
+        assert_eq!(parsed("-version"), Command::Version);
+        assert_eq!(parsed(""), Command::Run { config: CONFIG.into() });
+    }
+
+    #[test]
+    fn subcommands_take_the_configuration_in_either_place() {
+        let check = Command::Check { config: "a.toml".into(), json: true };
+        assert_eq!(parsed("check a.toml --json"), check);
+        assert_eq!(parsed("-config=a.toml check -json"), check);
+        let describe = Some("TcpInput".to_owned());
+        assert_eq!(parsed("plugins --describe TcpInput"), Command::Plugins { json: false, describe });
+    }
+
+    #[test]
+    fn an_unknown_flag_is_a_usage_error() {
+        let usage = parse(vec!["-confg=a".to_owned()]).unwrap_err();
+        assert_eq!(usage.code, 2);
+        assert!(usage.text.unwrap().contains("--config"));
+    }
+}

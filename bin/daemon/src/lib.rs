@@ -1,0 +1,61 @@
+//! The daemon as a library: its plugin list, command line and reference, for the binary and for `xtask`.
+//!
+//! Here: the command line, the only list of plugins, signals, the log, the pid file. Not here: what plugins or
+//! the engine do.
+
+pub mod args;
+mod check;
+mod describe;
+mod log;
+mod pid;
+mod plugins;
+mod run;
+
+pub use describe::reference_page;
+pub use plugins::PLUGINS;
+
+use std::process::ExitCode;
+
+use args::{Command, Usage};
+
+/// Runs the program with its arguments, without its own name.
+#[must_use]
+pub fn main(arguments: Vec<String>) -> ExitCode {
+    let command = match args::parse(arguments) {
+        Ok(command) => command,
+        Err(Usage { text, code }) => {
+            return finish(text.map(|text| (text, code)));
+        }
+    };
+    let result = match command {
+        Command::Version => say(&format!("{VERSION}\n")).map(|()| 0),
+        Command::Run { config } => run::run(&config),
+        Command::Check { config, json } => check::check(&config, json),
+        Command::Plugins { json, describe } => describe::plugins(json, describe.as_deref()),
+    };
+    match result {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => finish(Some((format!("hekad: {error:#}\n"), 1))),
+    }
+}
+
+/// Version that `-version` prints.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+fn finish(text: Option<(String, u8)>) -> ExitCode {
+    let Some((text, code)) = text else { return ExitCode::SUCCESS };
+    use std::io::Write;
+    // Where standard error is gone nobody can be told anything.
+    match std::io::stderr().write_all(text.as_bytes()) {
+        Ok(()) | Err(_) => ExitCode::from(code),
+    }
+}
+
+/// Writes to standard output; a reader that went away is no error.
+pub(crate) fn say(text: &str) -> anyhow::Result<()> {
+    use std::io::Write;
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(()),
+    }
+}

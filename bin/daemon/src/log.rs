@@ -1,0 +1,23 @@
+//! The daemon's own log: lines for people or JSON, on standard error.
+
+use heka_config::LogFormat;
+use tracing_subscriber::EnvFilter;
+
+/// Environment variable that sets the level (`debug`, `heka_engine=trace`, …); `info` if unset.
+const LEVEL_VARIABLE: &str = "HEKA_LOG";
+
+/// Begins to log.
+pub(crate) fn start(format: LogFormat) {
+    let filter =
+        EnvFilter::try_from_env(LEVEL_VARIABLE).unwrap_or_else(|_| EnvFilter::new("info"));
+    let builder =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let started = match format {
+        LogFormat::Text => builder.with_target(false).with_ansi(false).try_init(),
+        LogFormat::Json => builder.json().flatten_event(true).try_init(),
+    };
+    // A second call, as tests make it, keeps the first log.
+    if let Err(error) = started {
+        tracing::debug!(error, "the log was started before");
+    }
+}
