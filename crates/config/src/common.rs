@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::buffering::Buffering;
 use crate::plugin::{FieldProblems, PluginConfig};
 use crate::retries::Retries;
-use crate::units::{Seconds, Size};
+use crate::units::{GoDuration, Seconds, Size};
 
 /// Settings of every input.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -119,6 +119,9 @@ pub struct CommonSplitter {
     pub min_buffer_size: Size,
     /// Delivers the unterminated rest at the end of the stream.
     pub deliver_incomplete_final: bool,
+    /// Delivers what waits for the end of its record after so long without new data, for splitters
+    /// that know a record's end only by the next one's beginning; `0` waits for ever.
+    pub flush_after: GoDuration,
 }
 
 impl CommonSplitter {

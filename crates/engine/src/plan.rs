@@ -158,7 +158,7 @@ impl Plan {
             min_buffer_size: common.min_buffer_size.as_usize().min(max_record_size),
             send_decode_failures: input.common.send_decode_failures,
             log_decode_failures: input.common.log_decode_failures,
-            flush_after: None,
+            flush_after: (!common.flush_after.is_zero()).then(|| common.flush_after.get()),
         }
     }
 }

@@ -70,6 +70,8 @@ pub struct Stream {
     /// An empty file that will be entered once it has data.
     waiting_for: Option<(Arc<Path>, FileId)>,
     hold: Hold,
+    /// Holds back looks at a compressed file in the making, each of which decompresses it.
+    rest: Hold,
     saved: Option<(u64, u64)>,
     problems: Vec<Error>,
     /// A position that must reach the journal though nothing was consumed.
@@ -122,6 +124,7 @@ impl Stream {
             ended_in: 0,
             waiting_for: None,
             hold: Hold::default(),
+            rest: Hold::default(),
             saved: None,
             problems: Vec::new(),
             unsaved_start: None,
@@ -176,7 +179,7 @@ impl Stream {
         if buf.is_empty() {
             return Err(Error::BufferFull);
         }
-        if self.hold.is_active(now) {
+        if self.hold.is_active(now) || self.rest.is_active(now) {
             return Ok(ReadEvent::Idle);
         }
         for _ in 0..STEPS_MAX {
@@ -232,6 +235,7 @@ impl Stream {
         }
         cursor.file.accept(bytes);
         cursor.damaged_since = None;
+        self.rest = Hold::default();
         Ok(Step::Event(ReadEvent::Data(bytes.len())))
     }
 
@@ -428,9 +432,17 @@ impl Hold {
     fn is_news(&mut self, error: &Error, now: Now) -> bool {
         let key = error.key();
         let is_news = self.failure.as_ref() != Some(&key);
-        self.pause = if is_news { RETRY_MIN } else { (self.pause * 2).min(RETRY_MAX) };
-        self.until = Some(now.steady + self.pause);
+        if is_news {
+            self.pause = Duration::ZERO;
+        }
+        self.lengthen(now);
         self.failure = Some(key);
         is_news
+    }
+
+    /// Holds back from now on, longer than the last time.
+    fn lengthen(&mut self, now: Now) {
+        self.pause = (self.pause * 2).clamp(RETRY_MIN, RETRY_MAX);
+        self.until = Some(now.steady + self.pause);
     }
 }

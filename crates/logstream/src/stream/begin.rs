@@ -126,7 +126,10 @@ impl Stream {
             except: None,
         };
         match locate(&self.list, &wanted, &self.passed, now)? {
-            Found::Wait => Ok(Step::Event(ReadEvent::Idle)),
+            Found::Wait => {
+                self.rest.lengthen(now);
+                Ok(Step::Event(ReadEvent::Idle))
+            }
             Found::At(index, file) => {
                 let step = self.begin_in(index, *file);
                 self.remember(record);

@@ -148,6 +148,7 @@ impl Stream {
             let wanted = Wanted { id: None, ..self.wanted(cursor) };
             let found = locate(&self.list, &wanted, &self.passed, now)?;
             if matches!(found, Found::Wait) {
+                self.rest.lengthen(now);
                 return Ok(Onward::Wait);
             }
             // Once for each listing, whatever it gave: the search may decompress a lot.
@@ -204,7 +205,10 @@ impl Stream {
             if file.is_gzip() {
                 match gzip_copy(entry, &self.read_content(), now)? {
                     Copy::No => {}
-                    Copy::Unknown => return Ok(Search::Done(None)),
+                    Copy::Unknown => {
+                        self.rest.lengthen(now);
+                        return Ok(Search::Done(None));
+                    }
                     Copy::Yes => {
                         self.passed.insert(entry.id, entry.stamp());
                         continue;
@@ -237,12 +241,18 @@ impl Stream {
                 self.adopt(index, *file);
                 return Ok(Step::Again);
             }
-            Found::Wait => return Ok(IDLE),
+            Found::Wait => return Ok(self.wait(now)),
             Found::Rewritten(_) | Found::Nowhere => {}
         }
         let failed = |source| file_error(&cursor.path, source);
         let rewound = cursor.file.rewound().map_err(failed)?;
         self.restart(rewound)
+    }
+
+    /// A compressed file may be the one that is looked for, once it is complete.
+    fn wait(&mut self, now: Now) -> Step {
+        self.rest.lengthen(now);
+        IDLE
     }
 
     /// Announces that reading starts again: at an unread file before ours, else at the start of ours.
@@ -287,7 +297,7 @@ impl Stream {
                 self.adopt(index, *file);
                 Ok(Step::Again)
             }
-            Found::Wait => Ok(IDLE),
+            Found::Wait => Ok(self.wait(now)),
             Found::Rewritten(index) => {
                 let file = OpenFile::open(&self.list[index].path)?;
                 self.restart(Some(file))
@@ -330,7 +340,7 @@ impl Stream {
                 self.adopt(index, *file);
                 Ok(Step::Again)
             }
-            Found::Wait => Ok(IDLE),
+            Found::Wait => Ok(self.wait(now)),
             Found::Rewritten(_) | Found::Nowhere => self.leave_damaged(catalog, now),
         }
     }

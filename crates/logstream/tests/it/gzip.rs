@@ -143,6 +143,8 @@ fn a_copy_in_the_making_is_not_read_beside_its_original() {
     world.write("app.log", "next\n");
     assert_eq!(world.poll(), NONE, "it may yet become anything");
     fs::write(world.path("app.log.1.gz"), &whole).unwrap();
+    assert_eq!(world.poll(), NONE, "it is not decompressed at each look");
+    world.tick(Duration::from_secs(1));
     assert_eq!(world.poll(), ["next"]);
     world.remove("app.log.1");
     world.append("app.log", "more\n");

@@ -157,3 +157,16 @@ fn a_file_too_old_by_now_is_still_read_on() {
     world.write("app.log", "3\n");
     assert_eq!(world.poll(), ["3"]);
 }
+
+/// As long as the stream has not begun, too, a file that is gone is no error.
+#[test]
+fn a_file_that_vanishes_before_it_is_read_is_no_problem() {
+    let mut world = World::new(r"app\.log", &[], &["app"]);
+    world.write("app.log", "1\n");
+    world.start();
+    world.remove("app.log");
+    assert_eq!((world.poll().len(), world.problems().len()), (0, 0));
+    world.write("app.log", "2\n");
+    world.rescan();
+    assert_eq!(world.poll(), ["2"]);
+}

@@ -1,0 +1,4 @@
+//! Feeds and encoded records, from outside.
+
+mod encoded;
+mod feed;
