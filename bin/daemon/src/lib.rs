@@ -44,10 +44,15 @@ pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 fn finish(text: Option<(String, u8)>) -> ExitCode {
     let Some((text, code)) = text else { return ExitCode::SUCCESS };
+    tell(&text);
+    ExitCode::from(code)
+}
+
+/// Writes to standard error; where that is gone nobody can be told anything.
+pub fn tell(text: &str) {
     use std::io::Write;
-    // Where standard error is gone nobody can be told anything.
-    match std::io::stderr().write_all(text.as_bytes()) {
-        Ok(()) | Err(_) => ExitCode::from(code),
+    if let Err(error) = std::io::stderr().write_all(text.as_bytes()) {
+        tracing::debug!(%error, "standard error is gone");
     }
 }
 

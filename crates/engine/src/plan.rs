@@ -82,11 +82,7 @@ impl Plan {
         for section in &config.sections {
             draft.add(section);
         }
-        let named: BTreeSet<&str> =
-            config.sections.iter().map(|section| section.name.as_str()).collect();
-        for def in plugins.iter().filter(|def| def.defaults.implicit && !named.contains(def.name)) {
-            draft.add(&Section::implicit(def.name));
-        }
+        draft.add_implicit(&config.sections);
         let mut plan = draft.plan;
         plan.check(problems);
         plan.resolve_framing();
@@ -137,6 +133,21 @@ impl Plan {
                     Framing::WithProtobuf => protobuf,
                     Framing::Always => true,
                 });
+        }
+    }
+
+    /// True if some section names a part of this kind.
+    fn refers_to(&self, kind: Category, name: &str) -> bool {
+        let some = |given: &Option<String>| given.as_deref() == Some(name);
+        match kind {
+            Category::Splitter => self.inputs.iter().any(|input| input.splitter == name),
+            Category::Encoder => self.outputs.iter().any(|output| some(&output.encoder)),
+            Category::Decoder => {
+                let references = |subs: Vec<String>| subs.iter().any(|sub| sub == name);
+                self.inputs.iter().any(|input| some(&input.decoder))
+                    || self.decoders.sections.values().any(|part| references(part.references()))
+            }
+            Category::Input | Category::Filter | Category::Output => false,
         }
     }
 
@@ -252,6 +263,27 @@ impl Draft<'_> {
                     let part = ConsumerPart { part, common, matcher, encoder, framed: false };
                     self.plan.outputs.push(part);
                 }
+            }
+        }
+    }
+
+    /// A splitter, decoder or encoder that is named but has no section is the type of that name with its defaults.
+    fn add_implicit(&mut self, sections: &[Section]) {
+        let taken: BTreeSet<&str> = sections.iter().map(|section| section.name.as_str()).collect();
+        let mut tried = BTreeSet::new();
+        loop {
+            let wanted: Vec<&PluginDef> = self
+                .plugins
+                .iter()
+                .filter(|def| !taken.contains(def.name) && !tried.contains(def.name))
+                .filter(|def| self.plan.refers_to(def.kind, def.name))
+                .collect();
+            if wanted.is_empty() {
+                return;
+            }
+            for def in wanted {
+                tried.insert(def.name);
+                self.add(&Section::implicit(def.name));
             }
         }
     }

@@ -27,8 +27,15 @@ pub(crate) struct Wanted {
     pub(crate) fingerprint: Fingerprint,
     pub(crate) id: Option<FileId>,
     pub(crate) name: String,
-    /// A file that cannot be it.
-    pub(crate) except: Option<FileId>,
+    /// The file is open: its inode belongs to no other file.
+    pub(crate) is_pinned: bool,
+}
+
+impl Wanted {
+    /// Whether so few bytes are known that another file may begin with them.
+    fn is_short(&self) -> bool {
+        self.fingerprint.offset < WINDOW_BYTES as u64
+    }
 }
 
 /// Where it is.
@@ -57,7 +64,11 @@ pub(crate) fn locate(
     for index in search_order(list, wanted) {
         let entry = &list[index];
         let is_same_inode = wanted.id == Some(entry.id);
-        if !is_same_inode && is_out_of_question(entry, wanted, passed) {
+        // The copy of a file that was rewritten stands before it.
+        let is_behind = wanted.is_short()
+            && wanted.is_pinned
+            && rewritten.is_some_and(|rewritten| index > rewritten);
+        if !is_same_inode && (is_behind || is_out_of_question(entry, wanted, passed)) {
             continue;
         }
         match OpenFile::open_at(&entry.path, &wanted.fingerprint) {
@@ -106,11 +117,7 @@ fn named(list: &[Entry], wanted: &Wanted) -> Option<usize> {
 /// A file that was read before is not the one, though it may begin with the same few lines. Where a full window can be
 /// compared that cannot happen, and a copy made just before the list was taken must not be missed.
 fn is_out_of_question(entry: &Entry, wanted: &Wanted, passed: &Passed) -> bool {
-    if wanted.except == Some(entry.id) {
-        return true;
-    }
-    let is_short = wanted.fingerprint.offset < WINDOW_BYTES as u64;
-    is_short && passed.get(&entry.id) == Some(&entry.stamp())
+    wanted.is_short() && passed.get(&entry.id) == Some(&entry.stamp())
 }
 
 fn is_recent(entry: &Entry, now: Now) -> bool {

@@ -314,7 +314,7 @@ impl Stream {
             fingerprint: Fingerprint::new(&cursor.file.mark, &cursor.file.head),
             id: Some(cursor.file.id),
             name: cursor.path.to_string_lossy().into_owned(),
-            except: None,
+            is_pinned: matches!(cursor.file.source, Source::Plain(_)),
         }
     }
 

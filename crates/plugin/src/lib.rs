@@ -18,6 +18,7 @@ mod output;
 mod report;
 mod splitter;
 mod start;
+mod template;
 
 pub use counts::{Counter, InputCounts, PluginCounts};
 pub use decoder::{Decode, DecodeError, Decoder};
@@ -35,6 +36,7 @@ pub use output::{Flush, Output, OutputContext};
 pub use report::{Metric, Report};
 pub use splitter::{Frame, Frames, Oversize, Scan, Splitter};
 pub use start::{MakeDecoder, StartContext};
+pub use template::{MessageTemplate, TemplateError};
 
 /// A boxed future, for traits that are used as objects.
 pub type BoxFuture<'a, T> = std::pin::Pin<Box<dyn Future<Output = T> + Send + 'a>>;

@@ -123,7 +123,7 @@ impl Stream {
             fingerprint: record.fingerprint(),
             id: record.id(),
             name: record.file_name.clone(),
-            except: None,
+            is_pinned: false,
         };
         match locate(&self.list, &wanted, &self.passed, now)? {
             Found::Wait => {

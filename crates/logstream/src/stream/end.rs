@@ -142,9 +142,10 @@ impl Stream {
         }
         let Some(cursor) = self.cursor() else { return Ok(Onward::Wait) };
         // A file that has a name elsewhere was moved out of our sight, and what looks like it is another one.
-        let links = cursor.file.metadata().map_err(|source| file_error(&cursor.path, source))?;
-        let is_deleted = links.is_none_or(|metadata| metadata.nlink() == 0);
-        if is_deleted && cursor.file.mark.offset > 0 && self.searched_in != catalog.generation() {
+        if self.is_deleted()?
+            && cursor.file.mark.offset > 0
+            && self.searched_in != catalog.generation()
+        {
             let wanted = Wanted { id: None, ..self.wanted(cursor) };
             let found = locate(&self.list, &wanted, &self.passed, now)?;
             if matches!(found, Found::Wait) {
@@ -159,6 +160,20 @@ impl Stream {
             }
         }
         Ok(Onward::From(self.behind_read()?))
+    }
+
+    /// Whether no name leads to the current file any more, as far as that can be told.
+    fn is_deleted(&self) -> Result<bool, Error> {
+        let Some(cursor) = self.cursor() else { return Ok(false) };
+        let metadata = cursor.file.metadata().map_err(|source| file_error(&cursor.path, source))?;
+        Ok(metadata.is_none_or(|metadata| metadata.nlink() == 0))
+    }
+
+    /// The first file with data behind all that were read.
+    fn first_unread_behind(&self) -> Result<Option<usize>, Error> {
+        let from = self.behind_read()?;
+        let has_data = |index: &usize| !self.list[*index].aged && self.list[*index].bytes > 0;
+        Ok((from..self.list.len()).find(has_data))
     }
 
     /// Index behind the newest file that was read.
@@ -235,8 +250,7 @@ impl Stream {
         self.next = None;
         self.scan(catalog, now);
         let Some(cursor) = self.cursor() else { return Ok(Step::Again) };
-        let wanted = Wanted { id: None, except: Some(cursor.file.id), ..self.wanted(cursor) };
-        match locate(&self.list, &wanted, &self.passed, now)? {
+        match locate(&self.list, &self.wanted(cursor), &self.passed, now)? {
             Found::At(index, file) => {
                 self.adopt(index, *file);
                 return Ok(Step::Again);
@@ -260,6 +274,7 @@ impl Stream {
         let Some(cursor) = self.cursor() else { return Ok(Step::Again) };
         let unread = match self.index() {
             Some(index) => self.first_unread_before(index)?,
+            None if self.is_deleted()? => self.first_unread_behind()?,
             None => None,
         };
         let (file, path) = match (unread, rewound) {
