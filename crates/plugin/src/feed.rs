@@ -27,6 +27,8 @@ const IDLE_BUFFERS_MAX: usize = 64;
 const COPY_BYTES_MAX: usize = 4 << 10;
 /// A batch with more made bytes than this is closed, and another one begun.
 const BATCH_MADE_BYTES_MAX: usize = 4 << 20;
+/// Room is made at once for so many plain records of a batch.
+const RESERVE_RECORDS_MAX: usize = 8192;
 /// Longest part of a record that could not be decoded shown in a log line, in bytes.
 const LOG_SAMPLE_BYTES: usize = 120;
 
@@ -468,6 +470,9 @@ impl Feed {
     fn build(&mut self, raw: &Buffer, from: usize, now_ns: i64) -> (Batch, usize) {
         let (names, envelope) = (self.context.names.snapshot(), Arc::clone(&self.envelope));
         let mut builder = BatchBuilder::new(names, envelope, raw.clone(), now_ns);
+        if self.decode.is_plain() && self.frames.list.iter().all(|frame| frame.signer == 0) {
+            return self.build_plain(raw, builder, from);
+        }
         let (records, fields, made) = self.sizes;
         builder.reserve((self.frames.len() - from).min(2 * records + 16), fields, made);
         let mut next = from;
@@ -494,6 +499,40 @@ impl Feed {
     }
 }
 
+impl Feed {
+    /// As `build`, where records are payloads and nothing else.
+    fn build_plain(
+        &mut self,
+        raw: &Buffer,
+        mut builder: BatchBuilder,
+        from: usize,
+    ) -> (Batch, usize) {
+        let limit = self.decode.settings.max_record_size;
+        builder.reserve((self.frames.len() - from).min(RESERVE_RECORDS_MAX), 0, 0);
+        let mut next = from;
+        while let Some(frame) = self.frames.list.get(next)
+            && frame.len as usize <= limit
+            && builder.made_bytes() <= BATCH_MADE_BYTES_MAX
+        {
+            // A raw buffer is far shorter than what an arena can hold.
+            if builder.push_payload(&raw[frame.range()]).is_err() {
+                break;
+            }
+            next += 1;
+        }
+        if next > from || self.frames.len() == from {
+            return (builder.finish(), next);
+        }
+        // The first one is over the limit.
+        let data = &raw[self.frames.list[from].range()];
+        let now_ns = self.context.clock.now_ns();
+        for piece in self.decode.pieces(data) {
+            self.decode.record(&mut builder, piece, &[], now_ns, &mut |_| {});
+        }
+        (builder.finish(), from + 1)
+    }
+}
+
 /// The decoder of a feed, and what happens when it fails.
 struct Decoding {
     decoder: Option<Box<dyn Decoder>>,
@@ -507,6 +546,11 @@ struct Decoding {
 }
 
 impl Decoding {
+    /// True if a record is a message as it stands.
+    fn is_plain(&self) -> bool {
+        self.decoder.is_none() && !self.settings.use_message_bytes
+    }
+
     /// The parts of a record to deliver, and whether they were cut.
     fn pieces<'a>(&self, data: &'a [u8]) -> impl Iterator<Item = (&'a [u8], bool)> + use<'a> {
         let limit = self.settings.max_record_size;
