@@ -246,7 +246,7 @@ impl Draft<'_> {
             }
             Maker::Filter(prepare) => {
                 let read = prepare(section, self.problems);
-                let matcher = self.matcher(section, def);
+                let matcher = self.matcher(section, def).or_else(never);
                 if let (Some((common, prepared)), Some(matcher)) = (read, matcher) {
                     let part = Part { section: section.clone(), def, prepared };
                     let encoder = None;
@@ -256,7 +256,7 @@ impl Draft<'_> {
             }
             Maker::Output(prepare) => {
                 let read = prepare(section, self.problems);
-                let matcher = self.matcher(section, def);
+                let matcher = self.matcher(section, def).or_else(never);
                 if let (Some((common, prepared)), Some(matcher)) = (read, matcher) {
                     let part = Part { section: section.clone(), def, prepared };
                     let encoder = chosen(common.encoder.as_deref(), def.defaults.encoder);
@@ -336,6 +336,11 @@ fn input_part(part: Part<dyn Input>, common: CommonInput) -> InputPart {
 /// The section that a setting names; an empty text switches the default off.
 fn chosen(given: Option<&str>, default: Option<&str>) -> Option<String> {
     given.or(default).filter(|name| !name.is_empty()).map(str::to_owned)
+}
+
+/// Stands for a matcher that could not be read, so that the section's other settings are checked all the same.
+fn never() -> Option<Matcher> {
+    Matcher::parse("FALSE").ok().map(|(matcher, _)| matcher)
 }
 
 /// Words for a category in texts.

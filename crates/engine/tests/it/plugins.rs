@@ -1,0 +1,282 @@
+//! Plugins that do what a test needs.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, OnceLock};
+use std::time::Duration;
+
+use heka_config::{FieldProblems, PluginConfig};
+use heka_message::Record;
+use heka_plugin::{
+    BoxFuture, Defaults, Delivery, Encode, EncodeBuffer, EncodeError, Encoder, Filter,
+    FilterContext, FilterError, Flush, Frames, Input, InputContext, InputError, NO_DEFAULTS,
+    Output, OutputContext, OutputError, Plugin, PluginDef, Scan, Splitter, StartContext,
+    StartError,
+};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+pub(crate) const PLUGINS: &[PluginDef] = &[
+    PluginDef::input::<LinesInput>(),
+    PluginDef::splitter::<LineSplitter>(),
+    PluginDef::filter::<EchoFilter>(),
+    PluginDef::encoder::<RawEncoder>(),
+    PluginDef::output::<CollectOutput>(),
+];
+
+/// What outputs collected, by the name that their section gives.
+fn collected() -> &'static Mutex<HashMap<String, Vec<String>>> {
+    static COLLECTED: OnceLock<Mutex<HashMap<String, Vec<String>>>> = OnceLock::new();
+    COLLECTED.get_or_init(Mutex::default)
+}
+
+pub(crate) fn lines_of(key: &str) -> Vec<String> {
+    collected().lock().unwrap().get(key).cloned().unwrap_or_default()
+}
+
+/// Reads the lines that its section holds.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct LinesInputConfig {
+    /// The lines.
+    lines: Vec<String>,
+    /// What it does after them: `wait`, `finish`, `fail`, `panic`.
+    then: String,
+}
+
+impl PluginConfig for LinesInputConfig {}
+
+pub(crate) struct LinesInput(LinesInputConfig);
+
+impl Plugin for LinesInput {
+    const NAME: &'static str = "LinesInput";
+    const PAGE: &'static str = "# LinesInput\n";
+    const DEFAULTS: Defaults = Defaults { splitter: Some("LineSplitter"), ..NO_DEFAULTS };
+    type Config = LinesInputConfig;
+
+    fn start(config: &Self::Config, _: &StartContext) -> Result<Self, StartError> {
+        Ok(Self(config.clone()))
+    }
+}
+
+impl Input for LinesInput {
+    fn run<'a>(
+        &'a mut self,
+        context: &'a mut InputContext,
+    ) -> BoxFuture<'a, Result<(), InputError>> {
+        Box::pin(async move {
+            let mut feed = context.feed("", context.envelope().message_type("line"))?;
+            for line in &self.0.lines {
+                let line = format!("{line}\n");
+                feed.space()[..line.len()].copy_from_slice(line.as_bytes());
+                feed.commit(line.len()).await?;
+            }
+            match self.0.then.as_str() {
+                "finish" => return Ok(()),
+                "fail" => return Err(InputError::Failed("as told".to_owned())),
+                "panic" => panic!("as told"),
+                _ => context.stop.clone().wait().await,
+            }
+            let settled = context.settle(&feed.settled(), feed.consumed()).await;
+            collected()
+                .lock()
+                .unwrap()
+                .entry(format!("{}.settled", context.start.name))
+                .or_default()
+                .push(settled.to_string());
+            Ok(())
+        })
+    }
+}
+
+pub(crate) struct LineSplitter;
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Nothing {}
+
+impl PluginConfig for Nothing {
+    fn validate(&self, _: &mut FieldProblems) {}
+}
+
+impl Plugin for LineSplitter {
+    const NAME: &'static str = "LineSplitter";
+    const PAGE: &'static str = "# LineSplitter\n";
+    type Config = Nothing;
+
+    fn start(_: &Self::Config, _: &StartContext) -> Result<Self, StartError> {
+        Ok(Self)
+    }
+}
+
+impl Splitter for LineSplitter {
+    fn split(&mut self, data: &[u8], _: Scan, frames: &mut Frames) -> usize {
+        let mut start = 0;
+        for (at, _) in data.iter().enumerate().filter(|&(_, &byte)| byte == b'\n') {
+            frames.push(start..at);
+            start = at + 1;
+        }
+        start
+    }
+}
+
+/// Injects a message for each that it gets.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct EchoFilterConfig {
+    /// Type of the messages that it injects.
+    message_type: String,
+    /// Panics at this payload.
+    panic_at: String,
+}
+
+impl PluginConfig for EchoFilterConfig {}
+
+pub(crate) struct EchoFilter(EchoFilterConfig);
+
+impl Plugin for EchoFilter {
+    const NAME: &'static str = "EchoFilter";
+    const PAGE: &'static str = "# EchoFilter\n";
+    type Config = EchoFilterConfig;
+
+    fn start(config: &Self::Config, _: &StartContext) -> Result<Self, StartError> {
+        Ok(Self(config.clone()))
+    }
+}
+
+impl Filter for EchoFilter {
+    fn process(
+        &mut self,
+        delivery: &Delivery,
+        context: &mut FilterContext,
+    ) -> Result<(), FilterError> {
+        for message in delivery.records() {
+            let payload = String::from_utf8_lossy(message.payload()).into_owned();
+            assert!(self.0.panic_at.is_empty() || payload != self.0.panic_at, "as told");
+            let Some(mut record) = context.inject(message.loops()) else { continue };
+            record.message_type(&self.0.message_type).payload(format!("{payload}+"));
+            record.commit().map_err(|error| FilterError::Fatal(error.to_string()))?;
+        }
+        Ok(())
+    }
+
+    fn timer(&mut self, context: &mut FilterContext) -> Result<(), FilterError> {
+        if let Some(mut record) = context.inject(0) {
+            record.message_type("tick").payload("tick");
+            record.commit().map_err(|error| FilterError::Fatal(error.to_string()))?;
+        }
+        Ok(())
+    }
+}
+
+pub(crate) struct RawEncoder;
+
+impl Plugin for RawEncoder {
+    const NAME: &'static str = "RawEncoder";
+    const PAGE: &'static str = "# RawEncoder\n";
+    type Config = Nothing;
+
+    fn start(_: &Self::Config, _: &StartContext) -> Result<Self, StartError> {
+        Ok(Self)
+    }
+}
+
+impl Encoder for RawEncoder {
+    fn encode(
+        &mut self,
+        record: &Record<'_>,
+        out: &mut EncodeBuffer<'_>,
+    ) -> Result<Encode, EncodeError> {
+        out.share(record.payload());
+        Ok(Encode::Done)
+    }
+}
+
+/// Keeps what it gets, or fails as told.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct CollectOutputConfig {
+    /// Under which name it collects.
+    key: String,
+    /// Panics at this payload.
+    panic_at: String,
+    /// Fails for ever at its first delivery: `retry`, `fatal`.
+    fail: String,
+    /// Fails with `retry` so often before it works.
+    failures: u32,
+}
+
+impl PluginConfig for CollectOutputConfig {}
+
+pub(crate) struct CollectOutput {
+    config: CollectOutputConfig,
+    held: Vec<Delivery>,
+    failed: u32,
+}
+
+impl Plugin for CollectOutput {
+    const NAME: &'static str = "CollectOutput";
+    const PAGE: &'static str = "# CollectOutput\n";
+    const DEFAULTS: Defaults = Defaults { encoder: Some("RawEncoder"), ..NO_DEFAULTS };
+    type Config = CollectOutputConfig;
+
+    fn start(config: &Self::Config, _: &StartContext) -> Result<Self, StartError> {
+        Ok(Self { config: config.clone(), held: Vec::new(), failed: 0 })
+    }
+}
+
+impl CollectOutput {
+    fn store(&mut self) -> Result<(), OutputError> {
+        match self.config.fail.as_str() {
+            "retry" => return Err(OutputError::retry("deliver")("as told")),
+            "fatal" => return Err(OutputError::fatal("deliver")("as told")),
+            _ => {}
+        }
+        if self.failed < self.config.failures {
+            self.failed += 1;
+            return Err(OutputError::retry("deliver")("as told"));
+        }
+        for delivery in self.held.drain(..) {
+            for record in delivery.records() {
+                let payload = String::from_utf8_lossy(record.payload()).into_owned();
+                assert!(
+                    self.config.panic_at.is_empty() || payload != self.config.panic_at,
+                    "as told"
+                );
+            }
+            let mut collected =
+                collected().lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            let lines = collected.entry(self.config.key.clone()).or_default();
+            lines.extend(
+                delivery
+                    .records()
+                    .map(|record| String::from_utf8_lossy(record.payload()).into_owned()),
+            );
+            drop(collected);
+            delivery.ack.delivered();
+        }
+        Ok(())
+    }
+}
+
+impl Output for CollectOutput {
+    fn write<'a>(
+        &'a mut self,
+        delivery: Delivery,
+        _: &'a mut OutputContext,
+    ) -> BoxFuture<'a, Result<(), OutputError>> {
+        self.held.push(delivery);
+        Box::pin(async { Ok(()) })
+    }
+
+    fn flush<'a>(
+        &'a mut self,
+        _: Flush,
+        _: &'a mut OutputContext,
+    ) -> BoxFuture<'a, Result<(), OutputError>> {
+        Box::pin(async { self.store() })
+    }
+
+    fn flush_interval(&self) -> Option<Duration> {
+        None
+    }
+}
