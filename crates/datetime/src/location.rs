@@ -33,11 +33,12 @@ impl Location {
         Self { zone: None }
     }
 
-    /// Reads a zone's name: `UTC` or nothing, `Local` for the machine's own zone, else an IANA name.
+    /// Reads a zone's name: `UTC` or nothing, `Local` for the machine's own zone (UTC if it has none), else an IANA
+    /// name.
     pub fn parse(name: &str) -> Result<Self, DatetimeError> {
         let rules = match name {
             "" | "UTC" => return Ok(Self::utc()),
-            "Local" => TimeZone::try_system(),
+            "Local" => Ok(TimeZone::try_system().unwrap_or(TimeZone::UTC)),
             _ => TimeZone::get(name),
         };
         rules

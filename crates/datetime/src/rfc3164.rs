@@ -1,13 +1,15 @@
 //! The stamps of classic syslog: `Feb 10 12:58:58`, without year and zone.
 
 use crate::civil::{Civil, NS_PER_SECOND};
-use crate::digits::{digit, two};
+use crate::digits::{digit, four, two};
 use crate::location::Location;
 use crate::names::month_of;
 use crate::year::with_guessed_year;
 
 /// Bytes of month and the space after it.
 const MONTH_BYTES: usize = 4;
+/// Bytes of ` yyyy`.
+const YEAR_BYTES: usize = 5;
 /// Bytes of ` hh:mm:ss`.
 const TIME_BYTES: usize = 9;
 /// A guessed year is trusted for this long before it is guessed anew.
@@ -16,14 +18,22 @@ const GUESS_NS: u64 = 60 * NS_PER_SECOND as u64;
 /// Reads the stamp at the start of `text`; also says how many bytes it took.
 ///
 /// A day below ten may be padded with a space, with a zero or not at all. The year is the one of
-/// [`with_guessed_year`](crate::with_guessed_year).
+/// [`with_guessed_year`](crate::with_guessed_year), unless it stands behind the day, as some devices write it.
 #[must_use]
 pub fn parse_rfc3164(text: &[u8], location: &Location, now_ns: i64) -> Option<(i64, usize)> {
-    let (civil, bytes) = civil(text)?;
-    Some((with_guessed_year(&civil, location, now_ns)?, bytes))
+    let (mut civil, bytes, year) = civil(text)?;
+    let ns = match year {
+        Some(year) => {
+            civil.year = year;
+            location.to_ns(&civil)
+        }
+        None => with_guessed_year(&civil, location, now_ns),
+    };
+    Some((ns?, bytes))
 }
 
-fn civil(text: &[u8]) -> Option<(Civil, usize)> {
+/// Date and time, their length, and the year if it is there.
+fn civil(text: &[u8]) -> Option<(Civil, usize, Option<i32>)> {
     let &[m, o, n, b' ', ref rest @ ..] = text else { return None };
     let (day, day_bytes) = match rest {
         [b' ', ones, b' ', ..] => (digit(*ones)?, 2),
@@ -31,7 +41,11 @@ fn civil(text: &[u8]) -> Option<(Civil, usize)> {
         [tens, ones, b' ', ..] => (two([*tens, *ones])?, 2),
         _ => return None,
     };
-    let time: &[u8; TIME_BYTES] = rest[day_bytes..].first_chunk()?;
+    let (year, year_bytes) = match rest[day_bytes..] {
+        [b' ', a, b, c, d, b' ', ..] => (Some(four([a, b, c, d])?), YEAR_BYTES),
+        _ => (None, 0),
+    };
+    let time: &[u8; TIME_BYTES] = rest[day_bytes + year_bytes..].first_chunk()?;
     let &[_, h, h2, colon, mi, mi2, colon2, s, s2] = time;
     if [colon, colon2] != *b"::" {
         return None;
@@ -46,7 +60,8 @@ fn civil(text: &[u8]) -> Option<(Civil, usize)> {
         second: two([s, s2])?,
         nanosecond: 0,
     };
-    civil.is_valid().then_some((civil, MONTH_BYTES + day_bytes + TIME_BYTES))
+    let bytes = MONTH_BYTES + day_bytes + year_bytes + TIME_BYTES;
+    civil.is_valid().then_some((civil, bytes, year))
 }
 
 /// Remembers the last minute read, since the next stamp is nearly always of the same one.
@@ -113,6 +128,16 @@ mod tests {
         check("Feb 01 12:58:58", NOW, 1_391_259_538, 15);
         check("Feb 1 12:58:58", NOW, 1_391_259_538, 14);
         check("Feb 1 12:58:58 host", NOW, 1_391_259_538, 14);
+    }
+
+    #[test]
+    fn a_year_behind_the_day_is_taken_as_it_is() {
+        check("Feb 10 2014 12:58:58 host", NOW, 1_392_037_138, 20);
+        check("Feb  1 2014 12:58:58", NOW, 1_391_259_538, 20);
+        check("Feb 1 2024 12:58:58", NOW, 1_706_792_338, 19);
+        for text in ["Feb 29 2014 12:58:58", "Feb 10 20x4 12:58:58", "Feb 10 2014 12:58"] {
+            assert_eq!(parse_rfc3164(text.as_bytes(), &Location::utc(), NOW), None, "{text}");
+        }
     }
 
     #[test]

@@ -1,14 +1,15 @@
 //! Decoder sections by name, for inputs and for decoders that contain others.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
-use heka_plugin::{Decoder, MakeDecoder, Prepared, StartContext, StartError};
+use heka_plugin::{Decoder, MakeDecoder, StartContext, StartError};
+
+use crate::plan::Part;
 
 /// All decoder sections.
 #[derive(Default)]
 pub(crate) struct Decoders {
-    pub(crate) sections: BTreeMap<String, Arc<dyn Prepared<dyn Decoder>>>,
+    pub(crate) sections: BTreeMap<String, Part<dyn Decoder>>,
 }
 
 impl MakeDecoder for Decoders {
@@ -18,7 +19,7 @@ impl MakeDecoder for Decoders {
         context: &StartContext,
     ) -> Result<Box<dyn Decoder>, StartError> {
         match self.sections.get(name) {
-            Some(prepared) => prepared.start(context),
+            Some(part) => part.prepared.start(context),
             None => Err(StartError::new(format!("there is no decoder section '{name}'"))),
         }
     }

@@ -1,9 +1,9 @@
 //! Start, run, stop.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use heka_config::{Problem, Problems};
 use heka_message::NameRegistry;
 use heka_plugin::{
     FeedMaker, Filter, Input, InputCounts, LimitedLog, MakeDecoder, Output, PluginCounts, Pools,
@@ -18,7 +18,7 @@ use tokio::task::JoinHandle;
 use crate::filter::FilterRunner;
 use crate::input::InputRunner;
 use crate::output::{EncoderChoice, OutputRunner};
-use crate::plan::{ConsumerPart, InputPart, Plan};
+use crate::plan::{ConsumerPart, InputPart, Part, Plan};
 use crate::report::{ConsumerHandle, Handles, InputHandle, Report};
 use crate::shared::Shared;
 use crate::supervise::start_guarded;
@@ -56,25 +56,6 @@ pub struct Exit {
     pub undelivered: u64,
 }
 
-/// A plugin that could not be started.
-#[derive(Debug)]
-pub struct StartFailure {
-    /// Section name; empty for the engine itself.
-    pub section: String,
-    /// Place of its section.
-    pub place: String,
-    /// Its plugin type.
-    pub plugin_type: String,
-    /// Why.
-    pub error: StartError,
-}
-
-impl std::fmt::Display for StartFailure {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(formatter, "{}[{}] {}: {}", self.place, self.section, self.plugin_type, self.error)
-    }
-}
-
 /// A planned configuration with its plugins started, ready to run.
 pub struct Engine {
     shared: Arc<Shared>,
@@ -95,19 +76,15 @@ impl Engine {
     ///
     /// # Errors
     /// All plugins that could not be started.
-    pub fn start(plan: &Plan, settings: &EngineSettings) -> Result<Self, Vec<StartFailure>> {
+    pub fn start(plan: &Plan, settings: &EngineSettings) -> Result<Self, Problems> {
         let mut starter = Starter::new(plan, settings);
         starter.check_parts();
         starter.start_outputs();
         starter.start_filters();
         let routes = std::mem::take(&mut starter.routes);
         if let Err(error) = starter.engine.shared.set_routes(routes) {
-            starter.failures.push(StartFailure {
-                section: "hekad".to_owned(),
-                place: String::new(),
-                plugin_type: "matchers".to_owned(),
-                error: StartError::because("compile the message matchers", error),
-            });
+            let text = format!("cannot compile the message matchers: {error}");
+            starter.failures.push(Problem::error(text));
         }
         if starter.failures.is_empty() {
             starter.start_inputs();
@@ -118,7 +95,7 @@ impl Engine {
     /// Starts what touches nothing outside memory (splitters, decoders, encoders) and gives it up again; returns
     /// what could not be started.
     #[must_use]
-    pub fn check(plan: &Plan, settings: &EngineSettings) -> Vec<StartFailure> {
+    pub fn check(plan: &Plan, settings: &EngineSettings) -> Problems {
         let mut starter = Starter::new(plan, settings);
         starter.check_parts();
         starter.failures
@@ -289,7 +266,7 @@ struct Starter<'a> {
     plan: &'a Plan,
     engine: Engine,
     routes: Vec<Route>,
-    failures: Vec<StartFailure>,
+    failures: Problems,
     window_bytes: usize,
 }
 
@@ -330,7 +307,7 @@ impl<'a> Starter<'a> {
             timeout: globals.shutdown_timeout.get(),
         };
         let window_bytes = (memory / WINDOW_PART).max(WINDOW_BYTES_MIN) as usize;
-        Self { plan, engine, routes: Vec::new(), failures: Vec::new(), window_bytes }
+        Self { plan, engine, routes: Vec::new(), failures: Problems::new(), window_bytes }
     }
 
     fn context(&self, name: &str) -> StartContext {
@@ -339,29 +316,21 @@ impl<'a> Starter<'a> {
 
     /// Starts one instance of every splitter, decoder and encoder, so that what is wrong with them is told now.
     fn check_parts(&mut self) {
-        let mut failures: BTreeMap<String, (String, StartError)> = BTreeMap::new();
-        for (name, prepared) in &self.plan.decoders.sections {
-            let context = self.context(name);
-            if let Err(error) = start_guarded(|| prepared.start(&context)) {
-                failures.insert(name.clone(), ("decoder".to_owned(), error));
-            }
+        let plan = self.plan;
+        for part in plan.decoders.sections.values() {
+            self.check_part(part);
         }
-        for (name, splitter) in &self.plan.splitters {
-            let context = self.context(name);
-            if let Err(error) = start_guarded(|| splitter.part.prepared.start(&context)) {
-                failures.insert(name.clone(), (splitter.part.section.plugin_type.clone(), error));
-            }
+        for splitter in plan.splitters.values() {
+            self.check_part(&splitter.part);
         }
-        for (name, encoder) in &self.plan.encoders {
-            let context = self.context(name);
-            if let Err(error) = start_guarded(|| encoder.prepared.start(&context)) {
-                failures.insert(name.clone(), (encoder.section.plugin_type.clone(), error));
-            }
+        for part in plan.encoders.values() {
+            self.check_part(part);
         }
-        for (section, (plugin_type, error)) in failures {
-            let place = String::new();
-            self.failures.push(StartFailure { section, place, plugin_type, error });
-        }
+    }
+
+    fn check_part<K: ?Sized>(&mut self, part: &Part<K>) {
+        let context = self.context(&part.section.name);
+        drop(self.instance(&part.section, || part.prepared.start(&context)));
     }
 
     fn consumer<K: ?Sized>(&mut self, part: &ConsumerPart<K>) -> Arc<Consumer> {
@@ -520,16 +489,8 @@ impl<'a> Starter<'a> {
         match start_guarded(start) {
             Ok(instance) => Some(instance),
             Err(error) => {
-                let place = match &section.file {
-                    Some(file) => format!("{file}:{}: ", section.span.line),
-                    None => String::new(),
-                };
-                self.failures.push(StartFailure {
-                    section: section.name.clone(),
-                    place,
-                    plugin_type: section.plugin_type.clone(),
-                    error,
-                });
+                let text = format!("{}: {error}", section.plugin_type);
+                self.failures.push(section.error(text));
                 None
             }
         }

@@ -15,6 +15,6 @@ mod shared;
 mod supervise;
 mod terminated;
 
-pub use engine::{Control, Engine, EngineSettings, Exit, StartFailure};
+pub use engine::{Control, Engine, EngineSettings, Exit};
 pub use plan::{Plan, Route};
 pub use report::{ConsumerHandle, Entry, Handles, InputHandle, Report};

@@ -34,6 +34,8 @@ pub struct Plan {
     pub(crate) inputs: Vec<InputPart>,
     pub(crate) filters: Vec<ConsumerPart<dyn Filter>>,
     pub(crate) outputs: Vec<ConsumerPart<dyn Output>>,
+    /// All parts that the configuration has, also those that could not be read.
+    present: BTreeSet<(Category, String)>,
 }
 
 /// A section whose plugin can be started.
@@ -75,9 +77,9 @@ pub struct Route {
 }
 
 impl Plan {
-    /// Checks `config` against the plugin types; `None` after errors, which are in `problems`.
+    /// Checks `config` against the plugin types. A plan with errors in `problems` must not be run.
     #[must_use]
-    pub fn new(config: &Config, plugins: &[PluginDef], problems: &mut Problems) -> Option<Self> {
+    pub fn new(config: &Config, plugins: &[PluginDef], problems: &mut Problems) -> Self {
         let mut draft = Draft { plugins, problems, plan: Self::empty(config.globals.clone()) };
         for section in &config.sections {
             draft.add(section);
@@ -86,7 +88,7 @@ impl Plan {
         let mut plan = draft.plan;
         plan.check(problems);
         plan.resolve_framing();
-        (!problems.has_errors()).then_some(plan)
+        plan
     }
 
     /// The daemon's own settings.
@@ -119,6 +121,7 @@ impl Plan {
             inputs: Vec::new(),
             filters: Vec::new(),
             outputs: Vec::new(),
+            present: BTreeSet::new(),
         }
     }
 
@@ -145,7 +148,11 @@ impl Plan {
             Category::Decoder => {
                 let references = |subs: Vec<String>| subs.iter().any(|sub| sub == name);
                 self.inputs.iter().any(|input| some(&input.decoder))
-                    || self.decoders.sections.values().any(|part| references(part.references()))
+                    || self
+                        .decoders
+                        .sections
+                        .values()
+                        .any(|it| references(it.prepared.references()))
             }
             Category::Input | Category::Filter | Category::Output => false,
         }
@@ -218,12 +225,14 @@ impl Draft<'_> {
             return;
         };
         let name = section.name.clone();
+        self.plan.present.insert((def.kind, name.clone()));
         match def.maker {
             Maker::Decoder(prepare) => {
                 if let Some((_, prepared)) = prepare(section, self.problems)
                     && let Some(decoders) = Arc::get_mut(&mut self.plan.decoders)
                 {
-                    decoders.sections.insert(name, prepared);
+                    let part = Part { section: section.clone(), def, prepared };
+                    decoders.sections.insert(name, part);
                 }
             }
             Maker::Encoder(prepare) => {

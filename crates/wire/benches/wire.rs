@@ -16,8 +16,8 @@ use heka_wire::{
 };
 
 const BATCH: usize = 128;
-const ROUNDS: usize = 30;
-const BATCHES_PER_ROUND: usize = 200;
+const ROUNDS: usize = 500;
+const BATCHES_PER_ROUND: usize = 10;
 
 fn sample() -> Batch {
     let names = NameRegistry::new().snapshot();

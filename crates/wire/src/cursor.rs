@@ -135,6 +135,31 @@ impl<'a> Cursor<'a> {
         Ok(Self { bytes: &self.bytes[..self.at], at: self.at - length })
     }
 
+    /// The text of a member with this tag and a length of one byte, if that comes next and fits.
+    #[inline]
+    pub(crate) fn short_text(&mut self, tag: u8) -> Option<&'a [u8]> {
+        let rest = self.bytes.get(self.at..)?;
+        let (&[found, length], rest) = rest.split_first_chunk::<2>()?;
+        if found != tag || length >= 0x80 {
+            return None;
+        }
+        let text = rest.get(..usize::from(length))?;
+        self.at += 2 + text.len();
+        Some(text)
+    }
+
+    /// The number of a member with this tag and a value of one byte, if that comes next.
+    #[inline]
+    pub(crate) fn short_number(&mut self, tag: u8) -> Option<u8> {
+        match *self.bytes.get(self.at..)?.first_chunk::<2>()? {
+            [found, number] if found == tag && number < 0x80 => {
+                self.at += 2;
+                Some(number)
+            }
+            _ => None,
+        }
+    }
+
     /// Passes over an unknown member, groups included.
     pub(crate) fn skip(&mut self, tag: Tag) -> Result<(), WireError> {
         let mut open_groups = 0_usize;

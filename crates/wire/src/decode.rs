@@ -205,6 +205,34 @@ impl<'a> FieldHead<'a> {
         bits: 0,
     };
 
+    /// Reads a field as Heka writes them: name, type, representation, one value of that type, all of them short
+    /// and nothing else. `None`, the head then being half filled, if the field has another shape.
+    #[inline]
+    fn read_usual(&mut self, mut field: Cursor<'a>) -> Option<()> {
+        self.name = field.short_text(1 << 3 | BYTES)?;
+        self.name_end = field.offset();
+        let value_type = field.short_number(2 << 3 | VARINT)?;
+        self.value_type = ValueType::from_wire(u64::from(value_type));
+        self.representation = field.short_text(3 << 3 | BYTES)?;
+        self.member = STRINGS + u64::from(value_type);
+        if self.member > BOOLS {
+            return None;
+        }
+        self.text = field.short_text((self.member as u8) << 3 | BYTES)?;
+        if !field.is_at_end() {
+            return None;
+        }
+        if self.member >= INTEGERS {
+            let mut packed = Cursor::new(self.text);
+            self.bits = number_bits(self.member, &mut packed).ok()?;
+            if !packed.is_at_end() {
+                return None;
+            }
+        }
+        self.values = 1;
+        Some(())
+    }
+
     fn read(&mut self, mut field: Cursor<'a>) -> Result<(), WireError> {
         while let Some(tag) = field.tag()? {
             match tag.number {
@@ -274,7 +302,10 @@ fn decode_field(
     names: &mut impl NameSource,
 ) -> Result<(), WireError> {
     let mut head = FieldHead::EMPTY;
-    head.read(field)?;
+    if head.read_usual(field).is_none() {
+        head = FieldHead::EMPTY;
+        head.read(field)?;
+    }
     let name = names.name_id(head.name, head.name_end, record);
     match head.only_value() {
         Some(value) => {

@@ -7,7 +7,7 @@
 use heka_message::NameId;
 
 /// Names remembered; a power of two.
-const SLOTS: usize = 128;
+const SLOTS: usize = 256;
 
 /// The ids that names seen lately had, by a short hash of the name.
 #[derive(Debug, Clone)]
@@ -29,13 +29,20 @@ impl NameCache {
     /// The id that a name with this hash had last.
     #[inline]
     pub(crate) fn guess(&self, hash: u64) -> Option<NameId> {
-        let slot = self.slots[hash as usize % SLOTS]?;
-        (slot.check == (hash >> 32) as u32).then_some(slot.id)
+        let check = (hash >> 32) as u32;
+        let place = hash as usize % SLOTS;
+        match self.slots[place] {
+            Some(slot) if slot.check == check => Some(slot.id),
+            _ => self.slots[place ^ 1].filter(|slot| slot.check == check).map(|slot| slot.id),
+        }
     }
 
-    /// Remembers an id in place of whatever was there.
+    /// Remembers an id. What was in its place moves next door, so that two names of one place do not displace
+    /// each other for ever.
     pub(crate) fn learn(&mut self, hash: u64, id: NameId) {
-        self.slots[hash as usize % SLOTS] = Some(Slot { check: (hash >> 32) as u32, id });
+        let place = hash as usize % SLOTS;
+        self.slots[place ^ 1] = self.slots[place];
+        self.slots[place] = Some(Slot { check: (hash >> 32) as u32, id });
     }
 
     /// Forgets all.
@@ -80,11 +87,15 @@ mod tests {
         cache.learn(short_hash(b"status"), id);
         assert_eq!(cache.guess(short_hash(b"status")), Some(id));
         assert_eq!(cache.guess(short_hash(b"statue")), None);
-        let displacing = short_hash(b"status") ^ 1 << 40;
-        cache.learn(displacing, id);
+        let second = short_hash(b"status") ^ 1 << 40;
+        cache.learn(second, id);
+        assert_eq!(cache.guess(short_hash(b"status")), Some(id), "there is room for two");
+        let third = short_hash(b"status") ^ 1 << 41;
+        cache.learn(third, id);
         assert_eq!(cache.guess(short_hash(b"status")), None);
+        assert_eq!((cache.guess(second), cache.guess(third)), (Some(id), Some(id)));
         cache.clear();
-        assert_eq!(cache.guess(displacing), None);
+        assert_eq!((cache.guess(second), cache.guess(third)), (None, None));
     }
 
     #[test]

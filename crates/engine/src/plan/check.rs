@@ -23,14 +23,14 @@ impl Plan {
     fn check_inputs(&self, problems: &mut Problems) {
         for input in &self.inputs {
             let section = &input.part.section;
-            if !self.splitters.contains_key(&input.splitter) {
+            if !self.has(Category::Splitter, &input.splitter) {
                 let names = self.splitters.keys().map(String::as_str);
                 let problem =
                     missing(section, "splitter", Category::Splitter, &input.splitter, names);
                 problems.push(problem);
             }
             if let Some(decoder) = &input.decoder
-                && !self.decoders.sections.contains_key(decoder)
+                && !self.has(Category::Decoder, decoder)
             {
                 let names = self.decoders.sections.keys().map(String::as_str);
                 problems.push(missing(section, "decoder", Category::Decoder, decoder, names));
@@ -42,7 +42,7 @@ impl Plan {
         for output in &self.outputs {
             let section = &output.part.section;
             match &output.encoder {
-                Some(encoder) if !self.encoders.contains_key(encoder) => {
+                Some(encoder) if !self.has(Category::Encoder, encoder) => {
                     let names = self.encoders.keys().map(String::as_str);
                     problems.push(missing(section, "encoder", Category::Encoder, encoder, names));
                 }
@@ -62,23 +62,27 @@ impl Plan {
     }
 
     fn check_decoders(&self, problems: &mut Problems) {
-        let mut references = BTreeMap::new();
-        for (name, prepared) in &self.decoders.sections {
-            references.insert(name.as_str(), prepared.references());
-        }
-        for (name, subs) in &references {
-            for sub in subs.iter().filter(|sub| !references.contains_key(sub.as_str())) {
-                let mut problem = Problem::error(format!("non-existent subdecoder: {sub}"));
-                problem.section = Some((*name).to_owned());
+        let sections = &self.decoders.sections;
+        let references: BTreeMap<&str, Vec<String>> = sections
+            .iter()
+            .map(|(name, part)| (name.as_str(), part.prepared.references()))
+            .collect();
+        for (name, part) in sections {
+            let subs = references.get(name.as_str()).into_iter().flatten();
+            for sub in subs.filter(|sub| !self.has(Category::Decoder, sub)) {
+                let text = format!("non-existent subdecoder: {sub}");
+                let mut problem = part.section.error_at("subs", text);
                 problem.suggestion = nearest(sub, references.keys().copied()).map(str::to_owned);
                 problems.push(problem);
             }
             if reaches(&references, name, name, &mut Vec::new()) {
-                let mut problem = Problem::error("circular dependency detected");
-                problem.section = Some((*name).to_owned());
-                problems.push(problem);
+                problems.push(part.section.error_at("subs", "circular dependency detected"));
             }
         }
+    }
+
+    fn has(&self, kind: Category, name: &str) -> bool {
+        self.present.contains(&(kind, name.to_owned()))
     }
 
     fn check_splitters(&self, problems: &mut Problems) {

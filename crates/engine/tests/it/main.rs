@@ -22,10 +22,8 @@ pub(crate) struct Running {
 
 pub(crate) fn plan(text: &str) -> Result<Plan, Problems> {
     let (config, mut problems) = parse_config(text, "test.toml");
-    match Plan::new(&config, plugins::PLUGINS, &mut problems) {
-        Some(plan) => Ok(plan),
-        None => Err(problems),
-    }
+    let plan = Plan::new(&config, plugins::PLUGINS, &mut problems);
+    if problems.has_errors() { Err(problems) } else { Ok(plan) }
 }
 
 impl Running {
@@ -39,7 +37,7 @@ impl Running {
         };
         let engine = match Engine::start(&plan, &settings) {
             Ok(engine) => engine,
-            Err(failures) => panic!("{}", failures[0]),
+            Err(failures) => panic!("{failures}"),
         };
         let handles = engine.handles();
         let (control, receiver) = mpsc::channel(4);
@@ -47,9 +45,7 @@ impl Running {
     }
 
     pub(crate) async fn stop(self) -> Exit {
-        // The engine may have ended by itself.
-        let sent = self.control.send(Control::Stop).await;
-        drop(sent);
+        self.control.send(Control::Stop).await.expect("the engine runs");
         self.ended().await
     }
 
