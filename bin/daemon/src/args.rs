@@ -134,7 +134,10 @@ mod tests {
         assert_eq!(parsed("check a.toml --json"), check);
         assert_eq!(parsed("-config=a.toml check -json"), check);
         let describe = Some("TcpInput".to_owned());
-        assert_eq!(parsed("plugins --describe TcpInput"), Command::Plugins { json: false, describe });
+        assert_eq!(
+            parsed("plugins --describe TcpInput"),
+            Command::Plugins { json: false, describe }
+        );
     }
 
     #[test]

@@ -3,42 +3,37 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use heka_config::{Config, Problem, Problems};
+use heka_config::{Config, Problems};
 use heka_engine::{Engine, EngineSettings, Plan};
 use heka_stream::{MemoryStorage, SystemClock};
 use serde_json::json;
 
 use crate::{PLUGINS, say};
 
-/// Reads and plans a configuration; `None` after errors.
-pub(crate) fn plan(path: &Path, problems: &mut Problems) -> Option<Plan> {
-    let config = read(path, problems)?;
-    Plan::new(&config, PLUGINS, problems)
-}
-
-fn read(path: &Path, problems: &mut Problems) -> Option<Config> {
+/// Reads and plans a configuration, and starts what touches nothing outside memory. All problems are collected;
+/// a plan with errors must not be run.
+pub(crate) fn plan(path: &Path, problems: &mut Problems) -> Plan {
     let (config, found) = heka_config::load(path);
     problems.extend(found);
-    // Sections are checked even after errors, so that all problems show together.
-    Some(config)
+    plan_config(&config, problems)
+}
+
+/// As [`plan`], of a configuration that was read.
+pub(crate) fn plan_config(config: &Config, problems: &mut Problems) -> Plan {
+    let plan = Plan::new(config, PLUGINS, problems);
+    problems.extend(Engine::check(&plan, &settings()));
+    problems.sort();
+    plan
 }
 
 /// Prints the problems; the result is the exit code.
 pub(crate) fn check(path: &Path, json: bool) -> anyhow::Result<u8> {
     let mut problems = Problems::new();
     let plan = plan(path, &mut problems);
-    if let Some(plan) = &plan {
-        for error in Engine::check(plan, &settings()) {
-            let mut problem = Problem::error(error.error.to_string());
-            problem.section = Some(error.section);
-            problems.push(problem);
-        }
-    }
     let errors = problems.error_count();
     let warnings = problems.len() - errors;
-    let routes = plan.as_ref().map(Plan::routes).unwrap_or_default();
+    let routes = plan.routes();
     if json {
-        problems.sort();
         let report = json!({"problems": problems, "routes": routes, "ok": errors == 0});
         say(&format!("{report:#}\n"))?;
     } else {

@@ -7,7 +7,7 @@ use anyhow::Context;
 use heka_config::{Globals, Problems, Severity};
 use heka_engine::{Control, Engine, EngineSettings, Plan};
 use heka_stream::{FileStorage, SystemClock};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
 use crate::check::plan;
@@ -18,19 +18,17 @@ use crate::{VERSION, log};
 pub(crate) fn run(path: &Path) -> anyhow::Result<u8> {
     let mut problems = Problems::new();
     let plan = plan(path, &mut problems);
-    let format = plan.as_ref().map(|plan| plan.globals().log_format).unwrap_or_default();
-    log::start(format);
-    problems.sort();
+    log::start(plan.globals().log_format);
     for problem in &problems {
         match problem.severity {
             Severity::Error => tracing::error!("{problem}"),
             Severity::Warning => tracing::warn!("{problem}"),
         }
     }
-    let Some(plan) = plan else {
+    if problems.has_errors() {
         tracing::error!("{} errors in the configuration", problems.error_count());
         return Ok(1);
-    };
+    }
     run_plan(&plan)
 }
 
@@ -49,18 +47,20 @@ pub(crate) fn run_plan(plan: &Plan) -> anyhow::Result<u8> {
         .context("cannot start threads")?;
     let code = runtime.block_on(async {
         tracing::info!(version = VERSION, workers = globals.workers(), "starting hekad");
+        // Before anything is started: an early signal must not kill the process.
+        let signals = Signals::new().context("cannot listen to signals")?;
         let engine = match Engine::start(plan, &settings) {
             Ok(engine) => engine,
             Err(failures) => {
                 for failure in &failures {
                     tracing::error!("{failure}");
                 }
-                tracing::error!("{} plugins could not be started", failures.len());
+                tracing::error!("{} plugins could not be started", failures.error_count());
                 return anyhow::Ok(1);
             }
         };
         let (sender, control) = mpsc::channel(8);
-        let signals = tokio::spawn(signals(sender));
+        let signals = tokio::spawn(signals.forward(sender));
         let exit = engine.run(control).await;
         signals.abort();
         Ok(u8::try_from(exit.code).unwrap_or(1))
@@ -85,21 +85,39 @@ fn settings(globals: &Globals) -> anyhow::Result<EngineSettings> {
     })
 }
 
-/// Turns signals into controls.
-async fn signals(sender: mpsc::Sender<Control>) -> anyhow::Result<()> {
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut hangup = signal(SignalKind::hangup())?;
-    let mut report = signal(SignalKind::user_defined1())?;
-    let mut self_test = signal(SignalKind::user_defined2())?;
-    loop {
-        let control = tokio::select! {
-            _ = interrupt.recv() => Control::Stop,
-            _ = terminate.recv() => Control::Stop,
-            _ = hangup.recv() => Control::Reopen,
-            _ = report.recv() => Control::Report,
-            _ = self_test.recv() => Control::Report,
-        };
-        sender.send(control).await.context("the engine is gone")?;
+/// The signals that the daemon listens to.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+    hangup: Signal,
+    report: Signal,
+    self_test: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            hangup: signal(SignalKind::hangup())?,
+            report: signal(SignalKind::user_defined1())?,
+            self_test: signal(SignalKind::user_defined2())?,
+        })
+    }
+
+    /// Turns signals into controls until the engine is gone.
+    async fn forward(mut self, sender: mpsc::Sender<Control>) {
+        loop {
+            let control = tokio::select! {
+                _ = self.interrupt.recv() => Control::Stop,
+                _ = self.terminate.recv() => Control::Stop,
+                _ = self.hangup.recv() => Control::Reopen,
+                _ = self.report.recv() => Control::Report,
+                _ = self.self_test.recv() => Control::Report,
+            };
+            if sender.send(control).await.is_err() {
+                return;
+            }
+        }
     }
 }
