@@ -4,9 +4,11 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
+use crate::demo::DemoOptions;
+
 /// What the user wants.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Command {
+pub(crate) enum Command {
     /// Print the version.
     Version,
     /// Run a configuration.
@@ -21,6 +23,8 @@ pub enum Command {
         /// Print JSON.
         json: bool,
     },
+    /// Show what the daemon does with generated traffic.
+    Demo(DemoOptions),
     /// List the plugins, or describe one.
     Plugins {
         /// Print JSON.
@@ -32,11 +36,11 @@ pub enum Command {
 
 /// A command line that is not to be run: help, or an error.
 #[derive(Debug)]
-pub struct Usage {
+pub(crate) struct Usage {
     /// What to print.
-    pub text: Option<String>,
+    pub(crate) text: Option<String>,
     /// Exit code.
-    pub code: u8,
+    pub(crate) code: u8,
 }
 
 /// Where the configuration lies if nothing is said.
@@ -69,6 +73,24 @@ enum Subcommands {
         #[arg(long)]
         json: bool,
     },
+    /// Generates web traffic, runs it through the real pipeline and shows what happens.
+    Demo {
+        /// Lines per second in the mean; 0: as fast as possible.
+        #[arg(long, value_name = "N")]
+        rate: Option<u32>,
+        /// Ends after so many seconds.
+        #[arg(long, value_name = "N")]
+        seconds: Option<u32>,
+        /// As fast as possible.
+        #[arg(long)]
+        max: bool,
+        /// Writes the configuration that the demo runs into this directory, instead of running it.
+        #[arg(long, value_name = "DIR")]
+        write_config: Option<PathBuf>,
+        /// Lets --write-config overwrite.
+        #[arg(long)]
+        force: bool,
+    },
     /// Lists all plugins, or describes one.
     Plugins {
         /// Prints JSON.
@@ -84,7 +106,7 @@ enum Subcommands {
 ///
 /// # Errors
 /// If help was asked for, or they cannot be understood.
-pub fn parse(arguments: Vec<String>) -> Result<Command, Usage> {
+pub(crate) fn parse(arguments: Vec<String>) -> Result<Command, Usage> {
     let arguments = arguments.into_iter().map(two_dashes);
     let program = std::iter::once("hekad".to_owned());
     let parsed = Arguments::try_parse_from(program.chain(arguments)).map_err(|error| {
@@ -98,6 +120,9 @@ pub fn parse(arguments: Vec<String>) -> Result<Command, Usage> {
         None => Command::Run { config: parsed.config },
         Some(Subcommands::Check { path, json }) => {
             Command::Check { config: path.unwrap_or(parsed.config), json }
+        }
+        Some(Subcommands::Demo { rate, seconds, max, write_config, force }) => {
+            Command::Demo(DemoOptions { rate, seconds, max, write_config, force })
         }
         Some(Subcommands::Plugins { json, describe }) => Command::Plugins { json, describe },
     })

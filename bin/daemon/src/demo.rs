@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use heka_config::{Problems, parse_config};
-use heka_engine::{ConsumerHandle, Handles, InputHandle, Plan};
+use heka_engine::{ConsumerHandle, Handles, InputHandle, Plan, Report};
 
 use crate::{PLUGINS, log, run, say};
 
@@ -81,10 +81,11 @@ fn remove_empty(folder: &Path) {
 /// Checks the configuration as any other.
 fn plan(text: &str) -> anyhow::Result<Plan> {
     let (config, mut problems): (_, Problems) = parse_config(text, FILE_NAME);
-    match Plan::new(&config, PLUGINS, &mut problems) {
-        Some(plan) => Ok(plan),
-        None => bail!("the demo's configuration has errors\n{problems}"),
+    let plan = Plan::new(&config, PLUGINS, &mut problems);
+    if problems.has_errors() {
+        bail!("the demo's configuration has errors\n{problems}");
     }
+    Ok(plan)
 }
 
 /// The configuration with the chosen numbers.
@@ -175,6 +176,7 @@ fn totals(handles: &Handles, elapsed: Duration) -> String {
     for input in handles.inputs() {
         input_totals(&mut text, input, elapsed.as_secs_f64().max(0.001));
     }
+    late_lines(&mut text, handles);
     for consumer in handles.filters().chain(handles.outputs()) {
         consumer_totals(&mut text, consumer);
     }
@@ -194,11 +196,10 @@ fn input_totals(text: &mut String, input: &InputHandle, seconds: f64) {
     let megabytes = bytes as f64 / 1e6;
     let (lines_rate, megabytes_rate) = (lines as f64 / seconds, megabytes / seconds);
     let name = &input.name;
+    let rates = format!("{lines_rate:.0} lines/s, {megabytes_rate:.1} MB/s");
     put(
         text,
-        format_args!(
-            "{name:<12} {lines:>12} lines, {megabytes:.1} MB in {seconds:.1} s: {lines_rate:.0} lines/s, {megabytes_rate:.1} MB/s"
-        ),
+        format_args!("{name:<12} {lines:>12} lines, {megabytes:.1} MB in {seconds:.1} s: {rates}"),
     );
     let (parsed, failed, filtered) =
         (ledger.received(), counts.decode_failed.get(), ledger.filtered());
@@ -209,6 +210,17 @@ fn input_totals(text: &mut String, input: &InputHandle, seconds: f64) {
             ""
         ),
     );
+}
+
+/// Lines that were due but given up, since the pipeline or the machine was too slow for the rate.
+fn late_lines(text: &mut String, handles: &Handles) {
+    let report = Report::of(handles);
+    for input in report.section("inputs") {
+        let skipped = input.metrics.get("SkippedLineCount").and_then(|(_, value)| value.as_u64());
+        if let Some(skipped) = skipped.filter(|&skipped| skipped > 0) {
+            put(text, format_args!("{:<12} {skipped:>12} given up, too late for the rate", ""));
+        }
+    }
 }
 
 fn consumer_totals(text: &mut String, consumer: &ConsumerHandle) {
@@ -260,7 +272,7 @@ mod tests {
         let (config, mut problems) = parse_config(TEMPLATE, FILE_NAME);
         let plan = Plan::new(&config, PLUGINS, &mut problems);
         assert!(problems.is_empty(), "{problems}");
-        let routes = plan.unwrap().routes();
+        let routes = plan.routes();
         let names: Vec<&str> = routes.iter().map(|route| route.consumer.as_str()).collect();
         assert_eq!(names, ["requests", "errors", "view"]);
     }
@@ -273,7 +285,8 @@ mod tests {
         };
         let text: Vec<String> = TEMPLATE.lines().map(taken_in).collect();
         let (config, mut problems) = parse_config(&text.join("\n"), FILE_NAME);
-        assert!(Plan::new(&config, PLUGINS, &mut problems).is_some(), "{problems}");
+        drop(Plan::new(&config, PLUGINS, &mut problems));
+        assert!(!problems.has_errors(), "{problems}");
         assert!(problems.is_empty(), "{problems}");
         for name in ["errors_file", "json", "aggregator", "my_log"] {
             assert!(config.sections.iter().any(|section| section.name == name), "{name}");

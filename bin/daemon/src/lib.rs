@@ -3,8 +3,9 @@
 //! Here: the command line, the only list of plugins, signals, the log, the pid file. Not here: what plugins or
 //! the engine do.
 
-pub mod args;
+mod args;
 mod check;
+mod demo;
 mod describe;
 mod log;
 mod pid;
@@ -31,6 +32,7 @@ pub fn main(arguments: Vec<String>) -> ExitCode {
         Command::Version => say(&format!("{VERSION}\n")).map(|()| 0),
         Command::Run { config } => run::run(&config),
         Command::Check { config, json } => check::check(&config, json),
+        Command::Demo(options) => demo::demo(options),
         Command::Plugins { json, describe } => describe::plugins(json, describe.as_deref()),
     };
     match result {

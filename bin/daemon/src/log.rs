@@ -6,9 +6,14 @@ use tracing_subscriber::EnvFilter;
 /// Environment variable that sets the level (`debug`, `heka_engine=trace`, …); `info` if unset.
 const LEVEL_VARIABLE: &str = "HEKA_LOG";
 
-/// Begins to log.
+/// Begins to log, from `info` on.
 pub(crate) fn start(format: LogFormat) {
-    let filter = EnvFilter::try_from_env(LEVEL_VARIABLE).unwrap_or_else(|_| EnvFilter::new("info"));
+    start_at(format, "info");
+}
+
+/// Begins to log from a level on, unless the environment says another one.
+pub(crate) fn start_at(format: LogFormat, level: &str) {
+    let filter = EnvFilter::try_from_env(LEVEL_VARIABLE).unwrap_or_else(|_| EnvFilter::new(level));
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let started = match format {
         LogFormat::Text => builder.with_target(false).with_ansi(false).try_init(),

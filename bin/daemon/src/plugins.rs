@@ -2,6 +2,7 @@
 
 use heka_plugin::PluginDef;
 use heka_plugin_core as core;
+use heka_plugin_demo as demo;
 use heka_plugin_file as file;
 use heka_plugin_logstream as logstream;
 use heka_plugin_net as net;
@@ -10,6 +11,7 @@ use heka_plugin_regex as regex;
 
 /// All plugin types that this daemon knows.
 pub const PLUGINS: &[PluginDef] = &[
+    PluginDef::input::<demo::DemoInput>(),
     PluginDef::input::<logstream::LogstreamerInput>(),
     PluginDef::input::<core::StdinInput>(),
     PluginDef::input::<net::TcpInput>(),
@@ -32,6 +34,7 @@ pub const PLUGINS: &[PluginDef] = &[
     PluginDef::encoder::<core::PayloadEncoder>(),
     PluginDef::encoder::<core::ProtobufEncoder>(),
     PluginDef::encoder::<core::RstEncoder>(),
+    PluginDef::output::<demo::DemoOutput>(),
     PluginDef::output::<file::FileOutput>(),
     PluginDef::output::<core::LogOutput>(),
     PluginDef::output::<core::NullOutput>(),

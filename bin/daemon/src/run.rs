@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use heka_config::{Globals, Problems, Severity};
-use heka_engine::{Control, Engine, EngineSettings, Plan};
+use heka_engine::{Control, Engine, EngineSettings, Handles, Plan};
 use heka_stream::{FileStorage, SystemClock};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
@@ -29,11 +29,14 @@ pub(crate) fn run(path: &Path) -> anyhow::Result<u8> {
         tracing::error!("{} errors in the configuration", problems.error_count());
         return Ok(1);
     }
-    run_plan(&plan)
+    run_plan_then(&plan, |_| Ok(()))
 }
 
-/// Runs a checked configuration; the log is on.
-pub(crate) fn run_plan(plan: &Plan) -> anyhow::Result<u8> {
+/// Runs a checked configuration; the log is on. `then` looks at what it counted when all has ended.
+pub(crate) fn run_plan_then(
+    plan: &Plan,
+    then: impl FnOnce(&Handles) -> anyhow::Result<()>,
+) -> anyhow::Result<u8> {
     let globals = plan.globals();
     std::fs::create_dir_all(&globals.base_dir)
         .with_context(|| format!("cannot make base_dir {}", globals.base_dir.display()))?;
@@ -61,8 +64,10 @@ pub(crate) fn run_plan(plan: &Plan) -> anyhow::Result<u8> {
         };
         let (sender, control) = mpsc::channel(8);
         let signals = tokio::spawn(signals.forward(sender));
+        let handles = engine.handles();
         let exit = engine.run(control).await;
         signals.abort();
+        then(&handles)?;
         Ok(u8::try_from(exit.code).unwrap_or(1))
     })?;
     // Threads that are blocked in the operating system are not waited for.

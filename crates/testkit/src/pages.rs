@@ -46,7 +46,7 @@ fn refused(example: &str, plugins: &[PluginDef]) -> Option<String> {
     (!told.is_empty()).then(|| format!("an example is refused:\n{example}\n{told}"))
 }
 
-fn examples(page: &str) -> Vec<String> {
+pub(crate) fn examples(page: &str) -> Vec<String> {
     let mut found = Vec::new();
     let mut open: Option<String> = None;
     for line in page.lines() {

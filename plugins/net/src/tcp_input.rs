@@ -245,8 +245,12 @@ impl TcpInput {
         let idle_timeout =
             (!self.config.idle_timeout.is_zero()).then(|| self.config.idle_timeout.get());
         connections.spawn(async move {
-            let feed = feeds.feed(&token, envelope)?;
-            Connection::new(stream, peer, feed, stop, idle_timeout).serve().await
+            // In a box, since the parts of a task's state that are moved on keep their place in it.
+            let open = move || -> Result<Box<Connection>, InputError> {
+                let feed = feeds.feed(&token, envelope)?;
+                Ok(Box::new(Connection::new(stream, peer, feed, stop, idle_timeout)))
+            };
+            open()?.serve().await
         });
     }
 }

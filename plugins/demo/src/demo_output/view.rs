@@ -172,19 +172,13 @@ pub(super) fn second_line(stats: &Stats) -> String {
     let shown = stats.past.back().unwrap_or(&none);
     let mut text = String::new();
     let (requests, log) = (grouped(shown.requests), megabytes(shown.line_bytes));
-    let part = |class| shown.part(class) * 100.0;
     let latency = time(shown.latency_ns);
-    put(
-        &mut text,
-        format_args!(
-            "{} {requests:>11} req/s {log:>10}/s  2xx {:.1} %  3xx {:.1} %  4xx {:.1} %  5xx {:.1} %  latency {latency}",
-            time_of_day(stats.second_ns()),
-            part(2),
-            part(3),
-            part(4),
-            part(5),
-        ),
-    );
+    text.push_str(&time_of_day(stats.second_ns()));
+    text.push_str(&format!(" {requests:>11} req/s {log:>10}/s"));
+    for class in 2..6 {
+        text.push_str(&format!("  {class}xx {:.1} %", shown.part(class) * 100.0));
+    }
+    put(&mut text, format_args!("  latency {latency}"));
     text
 }
 

@@ -60,7 +60,7 @@ impl Connection {
     }
 
     /// Reads to the end. An error is one of the stream behind it; those of the connection are a [`Close`].
-    pub(super) async fn serve(mut self) -> Result<Close, InputError> {
+    pub(super) async fn serve(&mut self) -> Result<Close, InputError> {
         loop {
             self.feed.release_buffer();
             match self.wait().await {
@@ -73,7 +73,7 @@ impl Connection {
                 Wake::FlushRest => self.feed.end(true).await?,
                 Wake::Idle => {
                     self.feed.end(false).await?;
-                    return Ok(Close::Idle(self.peer));
+                    return Ok(Close::Idle(self.peer.clone()));
                 }
                 Wake::Stop => return self.drain().await,
             }
@@ -121,7 +121,7 @@ impl Connection {
     }
 
     /// The daemon stops: reads what is already here.
-    async fn drain(mut self) -> Result<Close, InputError> {
+    async fn drain(&mut self) -> Result<Close, InputError> {
         let mut drained = 0;
         while drained < DRAIN_BYTES_MAX {
             match self.stream.read_now(self.feed.space()) {
@@ -131,7 +131,7 @@ impl Connection {
                     self.feed.commit(read).await?;
                 }
                 Err(error) if is_transient(&error) => break,
-                Err(error) => return Ok(Close::Failed(self.peer, error)),
+                Err(error) => return Ok(Close::Failed(self.peer.clone(), error)),
             }
         }
         self.feed.end(false).await?;
@@ -139,13 +139,13 @@ impl Connection {
     }
 
     /// A clean end may make a record of the rest, a broken connection gives it up.
-    async fn close(mut self, result: io::Result<()>) -> Result<Close, InputError> {
+    async fn close(&mut self, result: io::Result<()>) -> Result<Close, InputError> {
         match result {
             Ok(()) => {
                 self.feed.end(false).await?;
                 Ok(Close::Ended)
             }
-            Err(error) => Ok(Close::Failed(self.peer, error)),
+            Err(error) => Ok(Close::Failed(self.peer.clone(), error)),
         }
     }
 }
