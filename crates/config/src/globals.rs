@@ -24,7 +24,7 @@ const MAX_PROCS: i64 = 4096;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum LogFormat {
-    /// Lines for people, with the prefix that `log_flags` asks for.
+    /// Lines for people.
     #[default]
     Text,
     /// One JSON object a line.
@@ -75,7 +75,7 @@ pub struct Globals {
     pub hostname: String,
     /// Longest message accepted by framing, above 1024 bytes and below 4 GiB; 0 means 64 KiB.
     pub max_message_size: Size,
-    /// Parts of the prefix of log lines, added up: 1 date, 2 time, 4 microseconds, 8 long file
+    /// Parts of the prefix of LogOutput's lines, added up: 1 date, 2 time, 4 microseconds, 8 long file
     /// name, 16 short file name, 32 UTC; 0 for none.
     pub log_flags: i64,
     /// Attempts to hand over a message that a full disk buffer of another plugin refuses.
@@ -86,6 +86,9 @@ pub struct Globals {
     pub log_format: LogFormat,
     /// Time that plugins get to finish at shutdown before they are cut off.
     pub shutdown_timeout: GoDuration,
+    /// How often the daemon puts its report into the stream as messages of the types
+    /// `heka.all-report` and `heka.memstat`; `0s` never does.
+    pub report_interval: GoDuration,
 }
 
 impl Default for Globals {
@@ -112,6 +115,7 @@ impl Default for Globals {
             memory_limit: Size::mib(128),
             log_format: LogFormat::Text,
             shutdown_timeout: GoDuration::from_secs(30),
+            report_interval: GoDuration::from_secs(0),
         }
     }
 }

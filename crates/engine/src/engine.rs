@@ -14,10 +14,12 @@ use heka_stream::{
 };
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
+use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
 use crate::filter::FilterRunner;
 use crate::input::InputRunner;
 use crate::output::{EncoderChoice, OutputRunner};
+use crate::own_messages;
 use crate::plan::{ConsumerPart, InputPart, Part, Plan};
 use crate::report::{ConsumerHandle, Handles, InputHandle, Report};
 use crate::shared::Shared;
@@ -64,6 +66,8 @@ pub struct Engine {
     filters: Vec<(FilterRunner, Box<dyn Filter>)>,
     outputs: Vec<(OutputRunner, Box<dyn Output>)>,
     timeout: Duration,
+    /// How often the report goes into the stream; zero: never.
+    report_interval: Duration,
 }
 
 /// How often a stopping engine looks whether all is delivered.
@@ -109,7 +113,7 @@ impl Engine {
 
     /// Runs until it is told to stop, or a plugin that may not end did.
     pub async fn run(self, mut control: mpsc::Receiver<Control>) -> Exit {
-        let Self { shared, handles, inputs, filters, outputs, timeout } = self;
+        let Self { shared, handles, inputs, filters, outputs, timeout, report_interval } = self;
         let mut reopeners = Vec::new();
         let mut output_tasks = Vec::new();
         for (runner, first) in outputs {
@@ -130,6 +134,10 @@ impl Engine {
             tokio::spawn(stop_when_full(Arc::clone(&shared), Arc::clone(&consumer.consumer)));
         }
         tracing::info!("started");
+        let reports = !report_interval.is_zero();
+        let period = if reports { report_interval } else { Duration::from_secs(3600) };
+        let mut report = interval_at(Instant::now() + period, period);
+        report.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 command = control.recv() => match command {
@@ -137,6 +145,7 @@ impl Engine {
                     Some(Control::Reopen) => reopen(&reopeners),
                     Some(Control::Stop) | None => break,
                 },
+                _ = report.tick(), if reports => own_messages::report(&shared, &handles),
                 () = shared.wanted.notified() => break,
             }
         }
@@ -305,6 +314,7 @@ impl<'a> Starter<'a> {
             filters: Vec::new(),
             outputs: Vec::new(),
             timeout: globals.shutdown_timeout.get(),
+            report_interval: globals.report_interval.get(),
         };
         let window_bytes = (memory / WINDOW_PART).max(WINDOW_BYTES_MIN) as usize;
         Self { plan, engine, routes: Vec::new(), failures: Problems::new(), window_bytes }

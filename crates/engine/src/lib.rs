@@ -9,11 +9,11 @@ mod engine;
 mod filter;
 mod input;
 mod output;
+mod own_messages;
 mod plan;
 mod report;
 mod shared;
 mod supervise;
-mod terminated;
 
 pub use engine::{Control, Engine, EngineSettings, Exit};
 pub use plan::{Plan, Route};

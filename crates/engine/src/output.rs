@@ -153,7 +153,7 @@ impl OutputRunner {
         }
         shared.remove_route(&self.consumer);
         let lost = self.consumer.give_up(DropReason::Stopped, true);
-        crate::terminated::announce(shared, &self.name, self.type_name, error);
+        crate::own_messages::announce(shared, &self.name, self.type_name, error);
         tracing::error!(plugin = &*self.name, lost, "output removed, its messages are dropped");
     }
 }

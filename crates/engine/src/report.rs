@@ -224,6 +224,7 @@ fn input(handle: &InputHandle) -> Entry {
         .number("ReadBytes", counts.bytes.get(), "B");
     for (name, value) in [
         ("DiscardedCount", counts.discarded.get()),
+        ("IncompleteCount", counts.incomplete.get()),
         ("OversizeDroppedCount", counts.oversize_dropped.get()),
         ("OversizeTruncatedCount", counts.oversize_truncated.get()),
         ("SkippedBytes", counts.skipped_bytes.get()),

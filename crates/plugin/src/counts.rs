@@ -36,6 +36,8 @@ pub struct InputCounts {
     pub decode_failed_sent: Counter,
     /// Records that the decoder dropped on purpose.
     pub discarded: Counter,
+    /// Unfinished records given up at the end of a stream.
+    pub incomplete: Counter,
     /// Records over the size limit that were dropped.
     pub oversize_dropped: Counter,
     /// Records over the size limit that were cut.

@@ -342,6 +342,7 @@ impl Feed {
         if self.filled == 0 {
             self.buffer = None;
             self.large = false;
+            self.frames = Frames::default();
         }
     }
 
@@ -405,6 +406,8 @@ impl Feed {
             let data = self.buffer.as_ref()?.get(..rest)?;
             self.splitter.finish(data, &mut self.frames);
             self.count_frames();
+        } else if !self.discarding && rest > 0 {
+            self.decode.counts.incomplete.add(1);
         }
         self.discarding = false;
         if rest == 0 {

@@ -260,9 +260,17 @@ fn record(random: &mut fastrand::Rng) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::world::NoDecoders;
     use heka_message::RecordBuilder;
     use heka_plugin::DecodeError;
+
+    /// Makes no decoder.
+    struct NoDecoders;
+
+    impl MakeDecoder for NoDecoders {
+        fn make_decoder(&self, name: &str, _: &StartContext) -> Result<Box<dyn Decoder>, StartError> {
+            Err(StartError::new(format!("there is no decoder {name}")))
+        }
+    }
 
     /// Fails after it made a message.
     struct Half;

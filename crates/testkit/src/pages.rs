@@ -34,11 +34,8 @@ fn refused(example: &str, plugins: &[PluginDef]) -> Option<String> {
     let has_sink = plugins.iter().any(|def| def.name == "NullOutput");
     let text = format!("{example}{}", if has_sink { SINK } else { "" });
     let (config, mut problems) = parse_config(&text, "page.md");
-    if let Some(plan) = Plan::new(&config, plugins, &mut problems) {
-        for failure in Engine::check(&plan, &engine_settings()) {
-            problems.push(Problem::error(failure.to_string()));
-        }
-    }
+    let plan = Plan::new(&config, plugins, &mut problems);
+    problems.extend(Engine::check(&plan, &engine_settings()));
     // The one warning that an example may earn: it shows only a part of what a configuration needs.
     let counts = |it: &&Problem| it.severity == Severity::Error || it.line > 0;
     let mut told = Problems::new();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use heka_engine::EngineSettings;
 use heka_message::NameRegistry;
-use heka_plugin::{Decoder, MakeDecoder, StartContext, StartError};
+use heka_plugin::{MakeDecoder, StartContext};
 use heka_stream::{ManualClock, MemoryStorage};
 
 /// Time of the clock: 2014-02-10 12:00 in UTC.
@@ -36,14 +36,5 @@ pub(crate) fn context(decoders: Arc<dyn MakeDecoder>) -> StartContext {
         clock: Arc::new(ManualClock::new(NOW_NS)),
         storage: Arc::new(MemoryStorage::default()),
         decoders,
-    }
-}
-
-/// Makes no decoder.
-pub(crate) struct NoDecoders;
-
-impl MakeDecoder for NoDecoders {
-    fn make_decoder(&self, name: &str, _: &StartContext) -> Result<Box<dyn Decoder>, StartError> {
-        Err(StartError::new(format!("there is no decoder {name}")))
     }
 }

@@ -2,8 +2,8 @@
 //!
 //! Here: settings, what is pending, acknowledging. Not here: the connection (`connection`). Invariants: a delivery is
 //! acknowledged only after the kernel took all bytes of all that was pending with it; nothing is written into a
-//! connection that the peer is known to have closed; after a failure sending goes on with the first record that was
-//! not written whole.
+//! connection that the peer is known to have closed; after a failure all that is not acknowledged is
+//! sent again.
 
 mod connection;
 
@@ -218,18 +218,18 @@ impl TcpOutput {
         let most = self.config.reconnect_after as usize;
         if most > 0 && self.on_connection >= most {
             connection.finish();
-            self.disconnect();
+            self.connection = None;
+            self.on_connection = 0;
         }
         Ok(())
     }
 
-    /// Closes the connection; a record that was not written whole starts again on the next one.
+    /// Gives up a broken connection. What the kernel took of it may never have arrived, so all that is not
+    /// acknowledged is sent again: a message twice is better than none.
     fn disconnect(&mut self) {
         self.connection = None;
         self.on_connection = 0;
-        let whole = self.pending.records_before(self.sent);
-        let start = whole.checked_sub(1).and_then(|last| self.pending.record_end(last));
-        self.sent = start.unwrap_or(0);
+        self.sent = 0;
     }
 
     fn report(&mut self, context: &OutputContext) {

@@ -36,3 +36,17 @@ async fn the_report_shows_every_plugin_and_its_ledger() {
     assert!(text.contains("\nout:\n    DropMessageCount: 0\n"), "{text}");
     running.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_report_goes_into_the_stream_as_messages() {
+    let text = "[hekad]\nreport_interval = \"20ms\"\n[in]\ntype = \"LinesInput\"\n\
+                [all]\ntype = \"CollectOutput\"\nkey = \"all-report\"\nmessage_matcher = \"Type == 'heka.all-report'\"\n\
+                [mem]\ntype = \"CollectOutput\"\nkey = \"memstat\"\nmessage_matcher = \"Type == 'heka.memstat' && Fields[HeapAlloc] > 1000\"\n";
+    let running = Running::start(text);
+    running
+        .until("both", |_| !lines_of("all-report").is_empty() && !lines_of("memstat").is_empty())
+        .await;
+    let report: serde_json::Value = serde_json::from_str(&lines_of("all-report")[0]).unwrap();
+    assert_eq!(report["inputs"][0]["Name"], "in");
+    running.stop().await;
+}

@@ -198,6 +198,7 @@ fn an_unfinished_rest_is_given_up_unless_it_is_wanted() {
         push(&mut feed, b"rest");
         now(feed.end(false)).unwrap();
         assert_eq!(world.texts().len(), usize::from(wanted));
+        assert_eq!(world.maker.counts.incomplete.get(), u64::from(!wanted));
         assert_eq!(feed.settled().position(), 4);
     }
 }
