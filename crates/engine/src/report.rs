@@ -112,7 +112,8 @@ impl Entry {
                 Metric::Number(number, unit) => ((*unit).to_owned(), json!(number)),
                 Metric::Text(text) => (String::new(), json!(text)),
             };
-            self.metrics.insert(name.clone(), value);
+            // The ledger's figures stand above what a plugin counts under the same name.
+            self.metrics.entry(name.clone()).or_insert(value);
         }
     }
 }
