@@ -7,7 +7,7 @@ use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 use heka_config::GoDuration;
-use heka_logstream::{DirectoryStore, LogStreams, Settings};
+use heka_logstream::{DirectoryStore, LogStreams, Now, Settings, StreamId};
 use heka_plugin::{
     BoxFuture, Defaults, FieldProblems, Input, InputContext, InputError, Plugin, PluginConfig,
     StartContext, StartError,
@@ -112,8 +112,8 @@ impl LogstreamerInputConfig {
 
 /// The input.
 pub struct LogstreamerInput {
-    /// Taken by the first run; a restart makes a new instance.
-    streams: Option<LogStreams>,
+    /// The streams and those found at the start. Taken by the first run; a restart makes a new instance.
+    streams: Option<(LogStreams, Vec<StreamId>)>,
     hostname: String,
 }
 
@@ -134,13 +134,20 @@ impl Plugin for LogstreamerInput {
         };
         let store = DirectoryStore::open(&directory, false)
             .map_err(|error| StartError::because("open the journal directory", error))?;
-        let streams = LogStreams::new(config.settings(&context.name), Box::new(store))
+        let mut streams = LogStreams::new(config.settings(&context.name), Box::new(store))
             .map_err(|error| StartError::because("read log files", error))?;
+        let found = streams.rescan(Now::read());
+        for problem in streams.take_problems() {
+            if matches!(problem, heka_logstream::Error::PriorityMissing { .. }) {
+                return Err(StartError::because("order log files", problem));
+            }
+            tracing::warn!(plugin = &*context.name, error = %problem, "log files");
+        }
         let hostname = match config.hostname.as_str() {
             "" => context.hostname.to_string(),
             given => given.to_owned(),
         };
-        Ok(Self { streams: Some(streams), hostname })
+        Ok(Self { streams: Some((streams, found)), hostname })
     }
 }
 
@@ -151,13 +158,14 @@ impl Input for LogstreamerInput {
     ) -> BoxFuture<'a, Result<(), InputError>> {
         Box::pin(async move {
             let streams = self.streams.take();
-            let streams = streams.ok_or_else(|| InputError::Failed("was run before".to_owned()))?;
+            let (streams, found) =
+                streams.ok_or_else(|| InputError::Failed("was run before".to_owned()))?;
             let (bell, wake) =
                 UnixStream::pair().map_err(InputError::io("make a pair of sockets"))?;
             let reader = Reader::new(streams, context, &self.hostname, wake);
             let mut stop = context.stop.clone();
             // Files cannot be waited for in an asynchronous way, so they are read on a thread of its own.
-            let work = context.blocking(move || reader.run());
+            let work = context.blocking(move || reader.run(found));
             tokio::pin!(work);
             tokio::select! {
                 result = &mut work => return result,

@@ -9,7 +9,7 @@ use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use heka_logstream::{LogStreams, Now, Position, ReadEvent, StreamId};
+use heka_logstream::{Error, LogStreams, Now, Position, ReadEvent, StreamId};
 use heka_message::Envelope;
 use heka_plugin::{
     Clock, Feed, FeedMaker, InputContext, InputCounts, InputError, LimitedLog, Report, Settled,
@@ -94,9 +94,9 @@ impl Reader {
         }
     }
 
-    /// Reads until the input is to stop.
-    pub(super) fn run(mut self) -> Result<(), InputError> {
-        let mut ready = self.streams.rescan(Now::read());
+    /// Reads the streams that were `found` and all that appear later, until the input is to stop.
+    pub(super) fn run(mut self, found: Vec<StreamId>) -> Result<(), InputError> {
+        let mut ready = found;
         let mut queue: VecDeque<StreamId> = VecDeque::new();
         let mut queued = HashSet::new();
         while !self.stop.is_set() {
@@ -247,16 +247,28 @@ impl Reader {
     fn tell_problems(&mut self) {
         for error in self.streams.take_problems() {
             self.counts.errors.add(1);
-            tracing::warn!(plugin = &*self.name, %error, "log files");
+            if lost_data(&error) {
+                tracing::error!(plugin = &*self.name, %error, "log files");
+            } else {
+                tracing::warn!(plugin = &*self.name, %error, "log files");
+            }
         }
     }
 
-    fn problem(&self, error: &heka_logstream::Error) {
+    fn problem(&self, error: &Error) {
         self.counts.errors.add(1);
         if let Some(missed) = self.log.event(self.clock.now_ns()) {
             tracing::warn!(plugin = &*self.name, %error, missed, "log files");
         }
     }
+}
+
+/// True if lines may have been destroyed before they could be read.
+fn lost_data(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::FileTruncated { .. } | Error::PositionLost { .. } | Error::GzipGivenUp { .. }
+    )
 }
 
 impl State {
