@@ -475,9 +475,11 @@ impl RecordBuilder<'_> {
     /// Makes the message equal to `record`, of any batch: all that it sets or has from its envelope.
     pub fn copy_from(&mut self, record: &Record<'_>) -> &mut Self {
         self.detach();
-        if let Some(uuid) = record.uuid() {
-            self.uuid(&uuid.0);
-        }
+        match record.uuid() {
+            Some(uuid) => self.uuid(&uuid.0),
+            None if record.is_set(Variables::UUID) => self.uuid(record.uuid_bytes()),
+            None => self,
+        };
         self.loops(record.loops());
         self.copy_headers(record);
         for field in record.fields() {

@@ -268,14 +268,14 @@ impl Feed {
         self.frames.clear();
         let consumed = self.splitter.split(data, Scan::default(), &mut self.frames);
         let rest = &data[consumed.min(data.len())..];
-        if !rest.is_empty()
-            && (self.frames.is_empty() || self.decode.settings.deliver_incomplete_final)
-        {
+        if !rest.is_empty() {
+            let deliver = self.frames.is_empty() || self.decode.settings.deliver_incomplete_final;
             let (mark, start) = (self.frames.len(), data.len() - rest.len());
-            self.splitter.finish(rest, &mut self.frames);
+            self.splitter.finish(rest, deliver, &mut self.frames);
             for frame in &mut self.frames.list[mark..] {
                 frame.start += start as u32;
             }
+            self.count_incomplete(data.len());
         }
         self.splitter.reset();
         self.count_frames();
@@ -375,6 +375,8 @@ impl Feed {
 
     /// The unfinished record is already over the limit: delivers what its policy says, discards the rest.
     fn cut_oversize(&mut self, consumed: usize, limit: usize) -> usize {
+        // What it knows of the data ends here; the search for the next delimiter starts anew.
+        self.splitter.reset();
         let counts = &self.decode.counts;
         match self.decode.settings.oversize {
             Oversize::Drop => counts.oversize_dropped.add(1),
@@ -402,12 +404,11 @@ impl Feed {
         let deliver = always || self.decode.settings.deliver_incomplete_final;
         let rest = self.filled;
         self.frames.clear();
-        if deliver && !self.discarding && rest > 0 {
+        if !self.discarding && rest > 0 {
             let data = self.buffer.as_ref()?.get(..rest)?;
-            self.splitter.finish(data, &mut self.frames);
+            self.splitter.finish(data, deliver, &mut self.frames);
             self.count_frames();
-        } else if !self.discarding && rest > 0 {
-            self.decode.counts.incomplete.add(1);
+            self.count_incomplete(rest);
         }
         self.discarding = false;
         if rest == 0 {
@@ -441,6 +442,12 @@ impl Feed {
         }
         self.filled = rest;
         buffer.freeze(consumed)
+    }
+
+    /// Counts what is given up behind the last record, if anything.
+    fn count_incomplete(&self, end: usize) {
+        let found = self.frames.list.last().map_or(0, |frame| frame.range().end);
+        self.decode.counts.incomplete.add(u64::from(found < end));
     }
 
     fn count_frames(&self) {

@@ -8,11 +8,12 @@ pub trait Splitter: Send {
     /// records and of what lies between them. The rest is presented again at the start of the next `data`.
     fn split(&mut self, data: &[u8], scan: Scan, frames: &mut Frames) -> usize;
 
-    /// The stream ends, or nothing more came for a while: turns what `split` left over into records.
+    /// The stream ends, or nothing more came for a while: turns what `split` left over into records. `rest` says
+    /// whether the unterminated rest is a record too, or only what was held back complete.
     ///
-    /// The default makes one record of all of it.
-    fn finish(&mut self, data: &[u8], frames: &mut Frames) {
-        if !data.is_empty() {
+    /// The default holds nothing back, and makes one record of the rest.
+    fn finish(&mut self, data: &[u8], rest: bool, frames: &mut Frames) {
+        if rest && !data.is_empty() {
             frames.push(0..data.len());
         }
     }

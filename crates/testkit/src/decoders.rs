@@ -202,7 +202,7 @@ fn splitter(
         seen = data.len();
         if data.len() > 64 << 10 || random.u8(..) == 0 {
             let mut frames = Frames::default();
-            splitter.finish(&data, &mut frames);
+            splitter.finish(&data, true, &mut frames);
             holds(&frames, data.len(), data.len()).map_err(|text| format!("{text}, seed {seed}"))?;
             splitter.reset();
             data.clear();

@@ -2,7 +2,7 @@
 //!
 //! Here: one encoded message to a record and back, frames in a byte stream, their signatures. Not here: what a
 //! message is (`heka-message`), who reads the stream (the splitters). Invariants: no input makes these functions
-//! panic or allocate more than a constant; an error names the byte it was found at.
+//! panic, or allocate more than in proportion to its own length; an error names the byte it was found at.
 
 mod cursor;
 mod decode;

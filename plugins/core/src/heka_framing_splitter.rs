@@ -93,7 +93,7 @@ impl Splitter for HekaFramingSplitter {
     }
 
     /// Only whole frames are records; what was cut off is skipped and counted.
-    fn finish(&mut self, data: &[u8], frames: &mut Frames) {
+    fn finish(&mut self, data: &[u8], _: bool, frames: &mut Frames) {
         self.scan(data, true, frames);
     }
 

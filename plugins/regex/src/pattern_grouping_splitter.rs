@@ -111,13 +111,13 @@ impl Splitter for PatternGroupingSplitter {
     }
 
     /// What is left is a group that could have gone on, then perhaps a line that has no end.
-    fn finish(&mut self, data: &[u8], frames: &mut Frames) {
+    fn finish(&mut self, data: &[u8], rest: bool, frames: &mut Frames) {
         let mut group = Group::default();
         while let Some(found) = self.delimiter.delimiter(&data[group.end..]) {
             let text = group.end..group.end + found.start;
             self.add(data, text, group.end + found.end, &mut group, frames);
         }
-        if group.end < data.len() {
+        if rest && group.end < data.len() {
             self.add(data, group.end..data.len(), data.len(), &mut group, frames);
         }
         group.close(frames);
