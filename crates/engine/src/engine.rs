@@ -327,8 +327,10 @@ impl<'a> Starter<'a> {
     /// Starts one instance of every splitter, decoder and encoder, so that what is wrong with them is told now.
     fn check_parts(&mut self) {
         let plan = self.plan;
-        for part in plan.decoders.sections.values() {
-            self.check_part(part);
+        for (name, part) in &plan.decoders.sections {
+            if !plan.broken.contains(name) {
+                self.check_part(part);
+            }
         }
         for splitter in plan.splitters.values() {
             self.check_part(&splitter.part);

@@ -36,6 +36,8 @@ pub struct Plan {
     pub(crate) outputs: Vec<ConsumerPart<dyn Output>>,
     /// All parts that the configuration has, also those that could not be read.
     present: BTreeSet<(Category, String)>,
+    /// Decoders that contain themselves or what is not there; they must not be started.
+    pub(crate) broken: BTreeSet<String>,
 }
 
 /// A section whose plugin can be started.
@@ -122,6 +124,7 @@ impl Plan {
             filters: Vec::new(),
             outputs: Vec::new(),
             present: BTreeSet::new(),
+            broken: BTreeSet::new(),
         }
     }
 

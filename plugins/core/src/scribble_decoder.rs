@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 pub struct ScribbleDecoderConfig {
     /// What to set: `Logger`, `Type`, `Payload`, `Hostname`, `Pid`, `Severity` and `Uuid` are headers, any other
     /// key becomes a string field, `name|representation` one with a representation.
+    #[schemars(extend("x-required" = true))]
     pub message_fields: BTreeMap<String, String>,
 }
 

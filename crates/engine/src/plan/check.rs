@@ -1,16 +1,16 @@
 //! What can only be checked once all sections are read: references, cycles, duplicates, empty plans.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use heka_config::{Category, Problem, Problems, Section, Severity, nearest};
 
 use super::{Plan, category_word};
 
 impl Plan {
-    pub(super) fn check(&self, problems: &mut Problems) {
+    pub(super) fn check(&mut self, problems: &mut Problems) {
         self.check_inputs(problems);
         self.check_outputs(problems);
-        self.check_decoders(problems);
+        self.broken = self.check_decoders(problems);
         self.check_splitters(problems);
         self.check_buffering(problems);
         if self.inputs.is_empty() && self.filters.is_empty() && self.outputs.is_empty() {
@@ -61,7 +61,9 @@ impl Plan {
         }
     }
 
-    fn check_decoders(&self, problems: &mut Problems) {
+    /// Returns the names of decoders whose references are wrong, or lead to such ones.
+    fn check_decoders(&self, problems: &mut Problems) -> BTreeSet<String> {
+        let mut broken = BTreeSet::new();
         let sections = &self.decoders.sections;
         let references: BTreeMap<&str, Vec<String>> = sections
             .iter()
@@ -74,11 +76,19 @@ impl Plan {
                 let mut problem = part.section.error_at("subs", text);
                 problem.suggestion = nearest(sub, references.keys().copied()).map(str::to_owned);
                 problems.push(problem);
+                broken.insert(name.clone());
             }
             if reaches(&references, name, name, &mut Vec::new()) {
                 problems.push(part.section.error_at("subs", "circular dependency detected"));
+                broken.insert(name.clone());
             }
         }
+        let leads = |name: &&String| {
+            broken.iter().any(|to| reaches(&references, name, to, &mut Vec::new()))
+        };
+        let leading: Vec<String> = sections.keys().filter(leads).cloned().collect();
+        broken.extend(leading);
+        broken
     }
 
     fn has(&self, kind: Category, name: &str) -> bool {
