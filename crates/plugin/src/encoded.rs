@@ -136,6 +136,21 @@ impl Encoded {
         self.keeps.push(keep);
     }
 
+    /// Adds a record that follows the last one in the batch's own bytes; false if it does not.
+    pub(crate) fn extend_shared(&mut self, batch: &Batch, bytes: &[u8]) -> bool {
+        let keep = self.keeps.len() as u32;
+        let Some(last) = self.chunks.last_mut().filter(|last| last.keep == keep && keep > 0) else {
+            return false;
+        };
+        if batch.raw_offset(bytes) != Some(last.start + last.len) {
+            return false;
+        }
+        last.len += bytes.len();
+        self.len += bytes.len();
+        self.ends.push(self.len);
+        true
+    }
+
     /// Begins a record of the batch given to `keep` last.
     pub(crate) fn begin<'a>(&'a mut self, batch: &'a Batch) -> EncodeBuffer<'a> {
         let mark = Mark { made: self.made.len(), chunks: self.chunks.len(), len: self.len };

@@ -20,6 +20,11 @@ pub trait Encoder: Send {
         record: &Record<'_>,
         out: &mut EncodeBuffer<'_>,
     ) -> Result<Encode, EncodeError>;
+
+    /// True if a record's bytes are always its payload as it is: `encode` is then not called for every one.
+    fn is_payload(&self) -> bool {
+        false
+    }
 }
 
 /// What became of a message.
@@ -81,8 +86,12 @@ impl EncoderRunner {
         let (keep, mut ack) = delivery.split();
         out.keep(keep.clone());
         let batch = keep.batch();
+        let plain = self.frame.is_none() && self.encoder.is_payload();
         for index in selection.iter(batch.len()) {
             let Some(record) = batch.record(index) else { continue };
+            if plain && out.extend_shared(batch, record.payload()) {
+                continue;
+            }
             let mut buffer = out.begin(batch);
             let error = match self.encoder.encode(&record, &mut buffer) {
                 Ok(Encode::Done) => self.too_long(buffer.len()),

@@ -106,8 +106,7 @@ impl Encoder for PayloadEncoder {
             prefix.write(record, out.bytes());
         }
         let payload = record.payload();
-        let alone = self.prefix.is_none() && !self.append_newlines;
-        if alone || payload.len() > COPY_BYTES_MAX {
+        if self.is_payload() || payload.len() > COPY_BYTES_MAX {
             out.share(payload);
         } else {
             out.bytes().extend_from_slice(payload);
@@ -116,6 +115,10 @@ impl Encoder for PayloadEncoder {
             out.bytes().push(b'\n');
         }
         Ok(Encode::Done)
+    }
+
+    fn is_payload(&self) -> bool {
+        self.prefix.is_none() && !self.append_newlines
     }
 }
 

@@ -34,6 +34,24 @@ impl Encoder for Payload {
     }
 }
 
+/// Emits the payload as it is, and says so.
+struct Plain;
+
+impl Encoder for Plain {
+    fn encode(
+        &mut self,
+        record: &Record<'_>,
+        out: &mut EncodeBuffer<'_>,
+    ) -> Result<Encode, EncodeError> {
+        out.share(record.payload());
+        Ok(Encode::Done)
+    }
+
+    fn is_payload(&self) -> bool {
+        true
+    }
+}
+
 fn delivery(raw: &[u8], cuts: &[std::ops::Range<usize>]) -> (Delivery, Arc<Consumer>) {
     let names = NameRegistry::new();
     let stream = Stream::new(1 << 20, Arc::clone(&names), Arc::new(ManualClock::new(0)));
@@ -145,4 +163,25 @@ fn what_came_in_as_frames_goes_out_as_the_same_bytes() {
     runner(Some(header)).encode(delivery, &mut encoded, "out", 0).delivered();
     assert_eq!(encoded.to_vec(), raw.as_bytes());
     assert_eq!(encoded.slices(0).count(), 1, "frames and bodies are one piece");
+}
+
+#[test]
+fn an_encoder_of_payloads_gives_the_same_with_and_without_saying_so() {
+    let text = "0123456789".repeat(30);
+    for cuts in
+        [vec![0..100, 100..110, 110..300], vec![0..70, 80..90, 90..95, 5..80], vec![0..5, 5..9]]
+    {
+        let mut seen = Vec::new();
+        for plain in [true, false] {
+            let (delivery, _) = delivery(text.as_bytes(), &cuts);
+            let mut encoded = Encoded::new();
+            let mut runner = runner(None);
+            if plain {
+                runner.encoder = Box::new(Plain);
+            }
+            runner.encode(delivery, &mut encoded, "out", 0).delivered();
+            seen.push((encoded.to_vec(), records(&encoded)));
+        }
+        assert_eq!(seen[0], seen[1]);
+    }
 }
