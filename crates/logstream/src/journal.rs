@@ -162,7 +162,7 @@ impl DirectoryStore {
 
 impl JournalStore for DirectoryStore {
     fn load(&self, stream: &str) -> io::Result<Option<Vec<u8>>> {
-        match fs::read(self.directory.join(file_name(stream))) {
+        match fs::read(self.directory.join(journal_file_name(stream))) {
             Ok(journal) => Ok(Some(journal)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
@@ -170,9 +170,9 @@ impl JournalStore for DirectoryStore {
     }
 
     fn replace(&mut self, stream: &str, journal: &[u8]) -> io::Result<()> {
-        let path = self.directory.join(file_name(stream));
+        let path = self.directory.join(journal_file_name(stream));
         // A lone `%` stands in no escaped name, so the temporary name is nobody's journal.
-        let temporary = self.directory.join(format!("{}%tmp", file_name(stream)));
+        let temporary = self.directory.join(format!("{}%tmp", journal_file_name(stream)));
         let mut options = OpenOptions::new();
         options.write(true).create(true).truncate(true).mode(0o660);
         let written = options.open(&temporary).and_then(|mut file| {
@@ -186,7 +186,7 @@ impl JournalStore for DirectoryStore {
 /// The file name of a stream's journal: the stream name, but for what a file name cannot hold, written `%XX`.
 ///
 /// A name with `%` is escaped too where what follows looks like an escape, so that no two streams share a file.
-fn file_name(stream: &str) -> String {
+pub fn journal_file_name(stream: &str) -> String {
     let bytes = stream.as_bytes();
     let mut name = String::with_capacity(stream.len());
     for (index, character) in stream.char_indices() {
@@ -291,7 +291,7 @@ mod tests {
             "plain", "a/b", "a%2Fb", "a%252Fb", "", ".", "..", "100%", "a\0b", "x%tmp", &long,
             &other,
         ];
-        let files: Vec<String> = names.iter().map(|name| file_name(name)).collect();
+        let files: Vec<String> = names.iter().map(|name| journal_file_name(name)).collect();
         for (index, file) in files.iter().enumerate() {
             assert!(!file.contains('/') && !file.contains('\0') && file.len() <= 255, "{file}");
             assert!(!files[..index].contains(file), "{file} twice");

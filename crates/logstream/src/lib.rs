@@ -24,7 +24,7 @@ mod survey;
 mod watcher;
 
 pub use error::Error;
-pub use journal::{DirectoryStore, JournalStore, MemoryStore, Position};
+pub use journal::{DirectoryStore, JournalStore, MemoryStore, Position, journal_file_name};
 pub use settings::{Now, OPEN_FILES_MAX, Settings};
 pub use stream::{ReadEvent, Stream};
 pub use streams::{LogStreams, StreamId};

@@ -7,6 +7,15 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
+/// When a replaced file is safe.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Durability {
+    /// After a crash of the daemon; after a power cut the old content may be back. Costs no disk flush.
+    Crash,
+    /// After a power cut too.
+    PowerCut,
+}
+
 /// Whole small files, replaced atomically.
 pub trait Storage: Send + Sync + Debug {
     /// The content of a file; `None` if there is none.
@@ -19,7 +28,7 @@ pub trait Storage: Send + Sync + Debug {
     ///
     /// # Errors
     /// What the operating system says; the old content then stands.
-    fn replace(&self, path: &Path, content: &[u8]) -> io::Result<()>;
+    fn replace(&self, path: &Path, content: &[u8], durability: Durability) -> io::Result<()>;
 
     /// Removes a file; none is fine.
     ///
@@ -41,7 +50,7 @@ impl Storage for FileStorage {
         }
     }
 
-    fn replace(&self, path: &Path, content: &[u8]) -> io::Result<()> {
+    fn replace(&self, path: &Path, content: &[u8], durability: Durability) -> io::Result<()> {
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder)?;
         }
@@ -50,8 +59,10 @@ impl Storage for FileStorage {
         let temporary = path.with_file_name(name);
         let mut file = File::create(&temporary)?;
         file.write_all(content)?;
-        // Without this a crash could leave the new name with no content.
-        file.sync_data()?;
+        if durability == Durability::PowerCut {
+            // Without this a power cut could leave the new name with no content.
+            file.sync_data()?;
+        }
         fs::rename(&temporary, path)
     }
 
@@ -82,7 +93,7 @@ impl Storage for MemoryStorage {
         Ok(self.files.lock().unwrap_or_else(PoisonError::into_inner).get(path).cloned())
     }
 
-    fn replace(&self, path: &Path, content: &[u8]) -> io::Result<()> {
+    fn replace(&self, path: &Path, content: &[u8], _: Durability) -> io::Result<()> {
         if self.full.load(std::sync::atomic::Ordering::Relaxed) {
             return Err(io::ErrorKind::StorageFull.into());
         }
@@ -105,8 +116,8 @@ mod tests {
         let path = folder.join("deep/er/file");
         assert_eq!(storage.read(&path).unwrap(), None);
         storage.remove(&path).unwrap();
-        storage.replace(&path, b"one").unwrap();
-        storage.replace(&path, b"two!").unwrap();
+        storage.replace(&path, b"one", Durability::Crash).unwrap();
+        storage.replace(&path, b"two!", Durability::PowerCut).unwrap();
         assert_eq!(storage.read(&path).unwrap().as_deref(), Some(&b"two!"[..]));
         storage.remove(&path).unwrap();
         assert_eq!(storage.read(&path).unwrap(), None);
@@ -123,9 +134,9 @@ mod tests {
     #[test]
     fn a_full_disk_keeps_the_old_content() {
         let storage = MemoryStorage::default();
-        storage.replace(Path::new("a"), b"old").unwrap();
+        storage.replace(Path::new("a"), b"old", Durability::Crash).unwrap();
         storage.set_full(true);
-        assert!(storage.replace(Path::new("a"), b"new").is_err());
+        assert!(storage.replace(Path::new("a"), b"new", Durability::Crash).is_err());
         assert_eq!(storage.read(Path::new("a")).unwrap().as_deref(), Some(&b"old"[..]));
     }
 }

@@ -34,17 +34,16 @@ pub(crate) fn check(plugins: &[PluginDef], seed: u64) -> Vec<Fault> {
         for section in &sections {
             let mut problems = Problems::new();
             let context = context(Arc::clone(&decoders) as Arc<dyn MakeDecoder>);
-            let result = match def.maker {
-                Maker::Decoder(prepare) => prepare(section, &mut problems)
-                    .map(|(_, it)| decoder(&*it, &context, seed, RECORDS / sections.len())),
-                Maker::Splitter(prepare) => {
-                    prepare(section, &mut problems).map(|(_, it)| splitter(&*it, &context, seed))
-                }
-                Maker::Encoder(prepare) => {
-                    prepare(section, &mut problems).map(|(_, it)| twice(&*it, &context).map(drop))
-                }
-                Maker::Input(_) | Maker::Filter(_) | Maker::Output(_) => None,
-            };
+            let result =
+                match def.maker {
+                    Maker::Decoder(prepare) => prepare(section, &mut problems)
+                        .map(|(_, it)| decoder(&*it, &context, seed, RECORDS / sections.len())),
+                    Maker::Splitter(prepare) => prepare(section, &mut problems)
+                        .map(|(_, it)| splitter(&*it, &context, seed)),
+                    Maker::Encoder(prepare) => prepare(section, &mut problems)
+                        .map(|(_, it)| twice(&*it, &context).map(drop)),
+                    Maker::Input(_) | Maker::Filter(_) | Maker::Output(_) => None,
+                };
             if let Some(Err(text)) = result {
                 faults.push(Fault::new(def.name, format!("[{}] {text}", section.name)));
             }
@@ -203,7 +202,8 @@ fn splitter(
         if data.len() > 64 << 10 || random.u8(..) == 0 {
             let mut frames = Frames::default();
             splitter.finish(&data, true, &mut frames);
-            holds(&frames, data.len(), data.len()).map_err(|text| format!("{text}, seed {seed}"))?;
+            holds(&frames, data.len(), data.len())
+                .map_err(|text| format!("{text}, seed {seed}"))?;
             splitter.reset();
             data.clear();
             seen = 0;
@@ -230,10 +230,38 @@ fn holds(frames: &Frames, consumed: usize, len: usize) -> Result<(), String> {
 
 /// Pieces of what decoders read, so that random bytes get past their first check.
 const PIECES: [&str; 32] = [
-    "{", "}", "[", "]", "\"", "\\", "\\u12", ":", ",", "=", " ", "-", "%", "<34>", "1 ",
-    "2003-10-11T22:14:15.003Z", "Oct 11 22:14:15", "[10/Oct/2000:13:55:36 -0700]",
-    "\"GET / HTTP/1.1\"", "127.0.0.1", "::1", "200", "1e999", "-0", "null", "true", "é", "\n",
-    "msg=", "\u{1e}\u{2}\u{8}", "\u{1f}", "error",
+    "{",
+    "}",
+    "[",
+    "]",
+    "\"",
+    "\\",
+    "\\u12",
+    ":",
+    ",",
+    "=",
+    " ",
+    "-",
+    "%",
+    "<34>",
+    "1 ",
+    "2003-10-11T22:14:15.003Z",
+    "Oct 11 22:14:15",
+    "[10/Oct/2000:13:55:36 -0700]",
+    "\"GET / HTTP/1.1\"",
+    "127.0.0.1",
+    "::1",
+    "200",
+    "1e999",
+    "-0",
+    "null",
+    "true",
+    "é",
+    "\n",
+    "msg=",
+    "\u{1e}\u{2}\u{8}",
+    "\u{1f}",
+    "error",
 ];
 
 /// Random bytes, random pieces, or pieces with some bytes changed.
@@ -267,7 +295,11 @@ mod tests {
     struct NoDecoders;
 
     impl MakeDecoder for NoDecoders {
-        fn make_decoder(&self, name: &str, _: &StartContext) -> Result<Box<dyn Decoder>, StartError> {
+        fn make_decoder(
+            &self,
+            name: &str,
+            _: &StartContext,
+        ) -> Result<Box<dyn Decoder>, StartError> {
             Err(StartError::new(format!("there is no decoder {name}")))
         }
     }

@@ -50,7 +50,10 @@ fn options(plugin: &str, prefix: &str, options_of: &[OptionDoc], faults: &mut Ve
         let name = format!("{prefix}{}", option.name);
         let text = option.doc.trim();
         if text.chars().next().is_none_or(char::is_lowercase) || !text.ends_with('.') {
-            faults.push(Fault::new(plugin, format!("the text of option {name} is no sentence: {text:?}")));
+            faults.push(Fault::new(
+                plugin,
+                format!("the text of option {name} is no sentence: {text:?}"),
+            ));
         }
         for spelling in option.aliases.iter().chain([&option.name]) {
             if !names.insert(spelling.to_lowercase()) {

@@ -3,14 +3,17 @@
 mod reader;
 
 use std::collections::BTreeMap;
+use std::io;
 use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use heka_config::GoDuration;
-use heka_logstream::{DirectoryStore, LogStreams, Now, Settings, StreamId};
+use heka_logstream::{JournalStore, LogStreams, Now, Settings, StreamId, journal_file_name};
 use heka_plugin::{
-    BoxFuture, Defaults, FieldProblems, Input, InputContext, InputError, Plugin, PluginConfig,
-    StartContext, StartError,
+    BoxFuture, Defaults, Durability, FieldProblems, Input, InputContext, InputError, Plugin,
+    PluginConfig, StartContext, StartError, Storage,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -132,8 +135,7 @@ impl Plugin for LogstreamerInput {
             "" => context.in_base_dir("logstreamer"),
             given => given.into(),
         };
-        let store = DirectoryStore::open(&directory, false)
-            .map_err(|error| StartError::because("open the journal directory", error))?;
+        let store = Journals { storage: Arc::clone(&context.storage), directory };
         let mut streams = LogStreams::new(config.settings(&context.name), Box::new(store))
             .map_err(|error| StartError::because("read log files", error))?;
         let found = streams.rescan(Now::read());
@@ -148,6 +150,25 @@ impl Plugin for LogstreamerInput {
             given => given.to_owned(),
         };
         Ok(Self { streams: Some((streams, found)), hostname })
+    }
+}
+
+/// The journals, a small file each.
+struct Journals {
+    storage: Arc<dyn Storage>,
+    directory: PathBuf,
+}
+
+impl JournalStore for Journals {
+    fn load(&self, stream: &str) -> io::Result<Option<Vec<u8>>> {
+        self.storage.read(&self.directory.join(journal_file_name(stream)))
+    }
+
+    fn replace(&mut self, stream: &str, journal: &[u8]) -> io::Result<()> {
+        let path = self.directory.join(journal_file_name(stream));
+        // A journal that a power cut sets back a second makes a second's lines come twice; flushing the disk for
+        // every stream every second would cost more than all the rest.
+        self.storage.replace(&path, journal, Durability::Crash)
     }
 }
 
