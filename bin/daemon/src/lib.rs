@@ -24,6 +24,11 @@ use args::{Command, Usage};
 pub fn main(arguments: Vec<String>) -> ExitCode {
     let command = match args::parse(arguments) {
         Ok(command) => command,
+        // Help that was asked for is a result, not an error.
+        Err(Usage { text: Some(text), code: 0 }) => {
+            let said = say(&text);
+            return finish(said.err().map(|error| (format!("hekad: {error:#}\n"), 1)));
+        }
         Err(Usage { text, code }) => {
             return finish(text.map(|text| (text, code)));
         }

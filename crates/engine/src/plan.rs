@@ -36,8 +36,21 @@ pub struct Plan {
     pub(crate) outputs: Vec<ConsumerPart<dyn Output>>,
     /// All parts that the configuration has, also those that could not be read.
     present: BTreeSet<(Category, String)>,
+    /// The parts that inputs and outputs name, also those that could not be read.
+    references: Vec<Reference>,
     /// Decoders that contain themselves or what is not there; they must not be started.
     pub(crate) broken: BTreeSet<String>,
+}
+
+/// A setting that names a section, or that should.
+struct Reference {
+    section: Section,
+    key: &'static str,
+    kind: Category,
+    /// `None`: nothing is named.
+    name: Option<String>,
+    /// Something must be named.
+    needed: bool,
 }
 
 /// A section whose plugin can be started.
@@ -124,6 +137,7 @@ impl Plan {
             filters: Vec::new(),
             outputs: Vec::new(),
             present: BTreeSet::new(),
+            references: Vec::new(),
             broken: BTreeSet::new(),
         }
     }
@@ -144,21 +158,12 @@ impl Plan {
 
     /// True if some section names a part of this kind.
     fn refers_to(&self, kind: Category, name: &str) -> bool {
-        let some = |given: &Option<String>| given.as_deref() == Some(name);
-        match kind {
-            Category::Splitter => self.inputs.iter().any(|input| input.splitter == name),
-            Category::Encoder => self.outputs.iter().any(|output| some(&output.encoder)),
-            Category::Decoder => {
-                let references = |subs: Vec<String>| subs.iter().any(|sub| sub == name);
-                self.inputs.iter().any(|input| some(&input.decoder))
-                    || self
-                        .decoders
-                        .sections
-                        .values()
-                        .any(|it| references(it.prepared.references()))
-            }
-            Category::Input | Category::Filter | Category::Output => false,
-        }
+        let named = |it: &Reference| it.kind == kind && it.name.as_deref() == Some(name);
+        let contains = |part: &Part<dyn heka_plugin::Decoder>| {
+            part.prepared.references().iter().any(|sub| sub == name)
+        };
+        self.references.iter().any(named)
+            || kind == Category::Decoder && self.decoders.sections.values().any(contains)
     }
 
     /// How the feeds of an input treat records.
@@ -229,6 +234,7 @@ impl Draft<'_> {
         };
         let name = section.name.clone();
         self.plan.present.insert((def.kind, name.clone()));
+        self.note_references(section, def);
         match def.maker {
             Maker::Decoder(prepare) => {
                 if let Some((_, prepared)) = prepare(section, self.problems)
@@ -276,6 +282,27 @@ impl Draft<'_> {
                     self.plan.outputs.push(part);
                 }
             }
+        }
+    }
+
+    /// Notes what the section names, read here even if other settings are wrong.
+    fn note_references(&mut self, section: &Section, def: PluginDef) {
+        let defaults = def.defaults;
+        let settings: &[_] = match def.kind {
+            Category::Input => &[
+                ("splitter", Category::Splitter, defaults.splitter.or(Some("NullSplitter")), false),
+                ("decoder", Category::Decoder, defaults.decoder, false),
+            ],
+            Category::Output => {
+                &[("encoder", Category::Encoder, defaults.encoder, defaults.needs_encoder)]
+            }
+            _ => &[],
+        };
+        for &(key, kind, default, needed) in settings {
+            let given = section.table.get_any_case(key).and_then(|entry| entry.value.as_str());
+            let name = chosen(given, default);
+            let section = section.clone();
+            self.plan.references.push(Reference { section, key, kind, name, needed });
         }
     }
 

@@ -8,8 +8,7 @@ use super::{Plan, category_word};
 
 impl Plan {
     pub(super) fn check(&mut self, problems: &mut Problems) {
-        self.check_inputs(problems);
-        self.check_outputs(problems);
+        self.check_references(problems);
         self.broken = self.check_decoders(problems);
         self.check_splitters(problems);
         self.check_buffering(problems);
@@ -20,35 +19,18 @@ impl Plan {
         }
     }
 
-    fn check_inputs(&self, problems: &mut Problems) {
-        for input in &self.inputs {
-            let section = &input.part.section;
-            if !self.has(Category::Splitter, &input.splitter) {
-                let names = self.splitters.keys().map(String::as_str);
-                let problem =
-                    missing(section, "splitter", Category::Splitter, &input.splitter, names);
-                problems.push(problem);
-            }
-            if let Some(decoder) = &input.decoder
-                && !self.has(Category::Decoder, decoder)
-            {
-                let names = self.decoders.sections.keys().map(String::as_str);
-                problems.push(missing(section, "decoder", Category::Decoder, decoder, names));
-            }
-        }
-    }
-
-    fn check_outputs(&self, problems: &mut Problems) {
-        for output in &self.outputs {
-            let section = &output.part.section;
-            match &output.encoder {
-                Some(encoder) if !self.has(Category::Encoder, encoder) => {
-                    let names = self.encoders.keys().map(String::as_str);
-                    problems.push(missing(section, "encoder", Category::Encoder, encoder, names));
+    fn check_references(&self, problems: &mut Problems) {
+        for reference in &self.references {
+            let (section, kind) = (&reference.section, reference.kind);
+            match &reference.name {
+                Some(name) if !self.has(kind, name) => {
+                    let names = self.present.iter().filter(|(present, _)| *present == kind);
+                    let names = names.map(|(_, name)| name.as_str());
+                    problems.push(missing(section, reference.key, kind, name, names));
                 }
-                None if output.part.def.defaults.needs_encoder => {
+                None if reference.needed => {
                     let text = format!("{} needs an encoder", section.plugin_type);
-                    problems.push(section.error_at("encoder", text));
+                    problems.push(section.error_at(reference.key, text));
                 }
                 _ => {}
             }
