@@ -23,7 +23,7 @@ use self::traffic::{Counter, free_port, send_datagrams, send_file};
 use crate::workspace::Workspace;
 
 /// Lines of a case unless it is told otherwise.
-const LINES: usize = 500_000;
+const LINES: usize = 1_000_000;
 /// Runs of a case unless it is told otherwise.
 const RUNS: usize = 3;
 /// Lines of the shorter of the two runs that tell allocations per record.
@@ -49,7 +49,7 @@ struct Options {
 const USAGE: &str = "\
 usage: cargo xtask bench [CASE…] [OPTIONS]
 
-  --lines N          lines a run, 500000 unless told otherwise; some cases take half
+  --lines N          lines a run, 1000000 unless told otherwise; some cases take half
   --runs N           runs a case, 3 unless told otherwise; medians are shown
   --data PATH        file of lines, or folder with access_combined.log; also HEKA_BENCH_DATA
   --profile NAME     cargo profile, release unless told otherwise; bench-fast builds faster

@@ -83,7 +83,7 @@ impl PluginConfig for LogstreamerInputConfig {
         problems.require(self.open_files_max > 0, "open_files_max", "must be at least 1");
         if !self.file_match.is_empty() {
             for error in self.settings("name").validate() {
-                problems.error("file_match", error.to_string());
+                problems.error("file_match", format!("cannot be used: {error}"));
             }
         }
     }

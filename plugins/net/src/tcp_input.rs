@@ -96,7 +96,7 @@ impl PluginConfig for TcpInputConfig {
         } else if self.net != StreamNet::Unix
             && let Err(error) = address::split(&self.address)
         {
-            problems.error("address", error.to_string());
+            problems.error("address", format!("cannot be used: {error}"));
         }
         problems.require(!self.use_tls, "use_tls", "is not available in this version");
         problems.nested("tls", |problems| self.tls.validate(problems));

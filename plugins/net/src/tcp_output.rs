@@ -73,12 +73,12 @@ impl PluginConfig for TcpOutputConfig {
     fn validate(&self, problems: &mut FieldProblems) {
         match address::split(&self.address) {
             Ok((host, _)) => problems.require(!host.is_empty(), "address", "has no host"),
-            Err(error) => problems.error("address", error.to_string()),
+            Err(error) => problems.error("address", format!("cannot be used: {error}")),
         }
         if !self.local_address.is_empty()
             && let Err(error) = address::split_local(&self.local_address)
         {
-            problems.error("local_address", error.to_string());
+            problems.error("local_address", format!("cannot be used: {error}"));
         }
         problems.require(!self.use_tls, "use_tls", "is not available in this version");
         problems.nested("tls", |problems| self.tls.validate(problems));

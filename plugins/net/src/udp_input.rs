@@ -92,7 +92,7 @@ impl PluginConfig for UdpInputConfig {
         let inherited = match address::descriptor(&self.address) {
             Ok(descriptor) => descriptor.is_some(),
             Err(error) => {
-                problems.error("address", error.to_string());
+                problems.error("address", format!("cannot be used: {error}"));
                 true
             }
         };
@@ -102,7 +102,7 @@ impl PluginConfig for UdpInputConfig {
             && !inherited
             && let Err(error) = address::split(&self.address)
         {
-            problems.error("address", error.to_string());
+            problems.error("address", format!("cannot be used: {error}"));
         }
         let named = inherited || self.net == DatagramNet::Unixgram;
         problems.require(

@@ -38,7 +38,7 @@ impl PluginConfig for PatternGroupingSplitterConfig {
     fn validate(&self, problems: &mut FieldProblems) {
         for (key, pattern) in [("delimiter", &self.delimiter), ("grouping", &self.grouping)] {
             if let Err(error) = Pattern::new(pattern) {
-                problems.error(key, error.to_string());
+                problems.error(key, format!("cannot be used: {error}"));
             }
         }
         problems.require(!self.delimiter.is_empty(), "delimiter", "must not be empty");

@@ -65,13 +65,13 @@ impl PluginConfig for PayloadRegexDecoderConfig {
                 let groups = pattern.group_count() > 0;
                 problems.require(groups, "match_regex", "must contain capture groups");
             }
-            Err(error) => problems.error("match_regex", error.to_string()),
+            Err(error) => problems.error("match_regex", format!("cannot be used: {error}")),
         }
         if let Err(error) = GoLayout::parse(&self.timestamp_layout) {
-            problems.error("timestamp_layout", error.to_string());
+            problems.error("timestamp_layout", format!("cannot be used: {error}"));
         }
         if let Err(error) = Location::parse(&self.timestamp_location) {
-            problems.error("timestamp_location", error.to_string());
+            problems.error("timestamp_location", format!("cannot be used: {error}"));
         }
     }
 }

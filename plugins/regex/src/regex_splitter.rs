@@ -34,7 +34,7 @@ impl PluginConfig for RegexSplitterConfig {
                 "delimiter",
                 format!("has {} groups, at most one makes sense", pattern.group_count()),
             ),
-            Err(error) => problems.error("delimiter", error.to_string()),
+            Err(error) => problems.error("delimiter", format!("cannot be used: {error}")),
         }
         problems.require(!self.delimiter.is_empty(), "delimiter", "must not be empty");
     }

@@ -1,0 +1,37 @@
+//! Ports that nobody else gets.
+
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+
+use socket2::{Domain, Socket, Type};
+
+/// A TCP port of this machine, kept by a socket that is bound and never listens: connecting to it is refused, and who
+/// asks for reuse of addresses, as servers do, can listen on it.
+#[derive(Debug)]
+pub(crate) struct Port {
+    number: u16,
+    _keeper: Socket,
+}
+
+impl Port {
+    pub(crate) fn reserve() -> Self {
+        let keeper = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        keeper.set_reuse_address(true).unwrap();
+        keeper.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()).unwrap();
+        let number = keeper.local_addr().unwrap().as_socket().unwrap().port();
+        Self { number, _keeper: keeper }
+    }
+
+    pub(crate) fn number(&self) -> u16 {
+        self.number
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        SocketAddr::from((Ipv4Addr::LOCALHOST, self.number))
+    }
+}
+
+/// A UDP port that was free a moment ago.
+pub(crate) fn free_udp_port() -> u16 {
+    let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    socket.local_addr().unwrap().port()
+}
