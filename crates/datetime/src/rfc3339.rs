@@ -52,7 +52,9 @@ impl Rfc3339Cache {
             signed => (offset_s(signed.get(..OFFSET_BYTES)?, COLON)?, OFFSET_BYTES),
         };
         let seconds = self.minute_s + i64::from(second) - i64::from(offset);
-        let ns = seconds.checked_mul(NS_PER_SECOND)?.checked_add(i64::from(nanosecond))?;
+        // The sum fits where the product alone would not, in the first second that can be told.
+        let whole = i128::from(seconds) * i128::from(NS_PER_SECOND);
+        let ns = i64::try_from(whole + i128::from(nanosecond)).ok()?;
         Some((ns, SECOND_BYTES + fraction_bytes + offset_bytes))
     }
 }

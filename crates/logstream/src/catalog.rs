@@ -20,6 +20,10 @@ use crate::settings::{Now, Settings};
 
 /// How deep directories may be nested.
 const DIRECTORY_DEPTH_MAX: usize = 128;
+/// The kernel's clock for file times ticks at least so often.
+const TIME_GRAIN: Duration = Duration::from_millis(50);
+/// Up to so many directories are all looked at to tell whether a listing is current.
+const FEW_DIRECTORIES: usize = 16;
 /// How often a directory that keeps changing is read for one scan.
 const READS_MAX: usize = 3;
 
@@ -61,6 +65,9 @@ pub(crate) struct Catalog {
     listings: BTreeMap<String, Listing>,
     generation: u64,
     last_scan: Option<Instant>,
+    /// When the last scan began, and when each directory had been changed last by then.
+    scanned_at: SystemTime,
+    directories: HashMap<PathBuf, SystemTime>,
     problems: Vec<Error>,
     reported: HashSet<String>,
     on_enter: EnterHook,
@@ -80,6 +87,8 @@ impl Catalog {
             listings: BTreeMap::new(),
             generation: 0,
             last_scan: None,
+            scanned_at: SystemTime::UNIX_EPOCH,
+            directories: HashMap::new(),
             problems: Vec::new(),
             reported: HashSet::new(),
             on_enter,
@@ -117,10 +126,32 @@ impl Catalog {
         std::mem::take(&mut self.problems)
     }
 
+    /// Whether no name appeared or went since the last scan, as far as the directories' times tell. Looked at are
+    /// the directory of `file`, and all if there are few.
+    pub(crate) fn is_current(&self, file: &Path) -> bool {
+        let unchanged = |directory: &Path, modified: &SystemTime| {
+            // A change right after one that was seen may carry the same time.
+            let settled =
+                self.scanned_at.duration_since(*modified).is_ok_and(|age| age > TIME_GRAIN);
+            let now = fs::metadata(directory).and_then(|metadata| metadata.modified());
+            settled && now.is_ok_and(|now| now == *modified)
+        };
+        if self.directories.len() <= FEW_DIRECTORIES {
+            return !self.directories.is_empty()
+                && self
+                    .directories
+                    .iter()
+                    .all(|(directory, modified)| unchanged(directory, modified));
+        }
+        let directory = file.parent().unwrap_or(Path::new("/"));
+        self.directories.get(directory).is_some_and(|modified| unchanged(directory, modified))
+    }
+
     /// Walks the directory anew.
     pub(crate) fn scan(&mut self, now: Now) {
         self.generation += 1;
         self.last_scan = Some(now.steady);
+        self.scanned_at = SystemTime::now();
         let mut problems = Vec::new();
         match self.resolve() {
             Ok(()) => self.scan_resolved(now, &mut problems),
@@ -152,9 +183,11 @@ impl Catalog {
             on_enter: &mut self.on_enter,
             problems,
             found: BTreeMap::new(),
+            directories: HashMap::new(),
         };
         walk.run(root.clone());
         let found = walk.found;
+        self.directories = walk.directories;
         for (stream, mut entries) in found {
             if let Some(problem) = priority_missing(&stream, &entries, &self.rules) {
                 problems.push(problem);
@@ -220,6 +253,7 @@ struct Walk<'a> {
     on_enter: &'a mut EnterHook,
     problems: &'a mut Vec<Error>,
     found: BTreeMap<String, Vec<Entry>>,
+    directories: HashMap<PathBuf, SystemTime>,
 }
 
 /// A directory to read, and the directories that lead to it.
@@ -269,11 +303,12 @@ impl Walk<'_> {
 
     /// Reads a directory again if names changed meanwhile: a file that is just being renamed may be missed under both
     /// its names, and would be taken for deleted.
-    fn stable_contents(&self, path: &Path, above: &[FileId]) -> io::Result<Contents> {
+    fn stable_contents(&mut self, path: &Path, above: &[FileId]) -> io::Result<Contents> {
         let mut contents = Contents::default();
         for _ in 0..READS_MAX {
             let before = fs::metadata(path)?.modified()?;
             contents = self.contents(path, above)?;
+            self.directories.insert(path.to_owned(), before);
             if fs::metadata(path)?.modified()? == before {
                 break;
             }

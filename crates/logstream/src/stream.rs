@@ -88,8 +88,9 @@ struct Cursor {
     file: OpenFile,
     path: Arc<Path>,
     consumed: Mark,
-    /// The file was seen empty.
-    was_empty: bool,
+    /// Nothing was read of the file yet: before its first bytes are taken it must be made sure that no unread file
+    /// stands before it, since the listing in which it was found may be old by then.
+    unchecked: bool,
     /// Since when the rest of a damaged gzip file is waited for.
     damaged_since: Option<Instant>,
 }
@@ -224,8 +225,8 @@ impl Stream {
                 Sniff::Gzip => return Ok(Step::Again),
                 Sniff::Unsure => return Ok(Step::Event(ReadEvent::Idle)),
             }
-            if self.comes_late(catalog, now)? {
-                return Ok(Step::Again);
+            if let Some(step) = self.comes_late(catalog, now)? {
+                return Ok(step);
             }
         }
         let Place::At(cursor) = &mut self.place else { return Ok(Step::Again) };
@@ -256,11 +257,12 @@ impl Stream {
         self.scanned_for = None;
         self.waiting_for = None;
         let consumed = next.file.mark.clone();
+        let is_start = consumed.offset == 0;
         let cursor = Cursor {
             file: *next.file,
             path: next.path,
             consumed,
-            was_empty: false,
+            unchecked: is_start,
             damaged_since: None,
         };
         let old = std::mem::replace(&mut self.place, Place::At(Box::new(cursor)));

@@ -57,12 +57,13 @@ impl Stream {
         self.finished = self.skipped(index);
         self.serial += 1;
         let consumed = file.mark.clone();
+        let is_start = consumed.offset == 0;
         let path = Arc::clone(&self.list[index].path);
         self.place = Place::At(Box::new(Cursor {
             file,
             path,
             consumed,
-            was_empty: false,
+            unchecked: is_start,
             damaged_since: None,
         }));
         Step::Again

@@ -5,11 +5,15 @@
 //! left its end was read after its successor had been seen.
 
 use super::{
-    Arc, Catalog, Copy, Entry, Error, FileId, Fingerprint, Found, GZIP_PATIENCE, MetadataExt, Next,
-    Now, OpenFile, Path, Place, ReadEvent, Step, Stream, Wanted, file_error, fs, gzip_copy, io,
-    is_finished, locate, newest_finished,
+    Arc, Catalog, Copy, Duration, Entry, Error, FileId, Fingerprint, Found, GZIP_PATIENCE,
+    MetadataExt, Next, Now, OpenFile, Path, Place, ReadEvent, Step, Stream, WINDOW_BYTES, Wanted,
+    file_error, fs, gzip_copy, io, is_finished, locate, newest_finished,
 };
+use std::fs::File;
+use std::os::unix::fs::FileExt;
 
+/// A file that was written to within this time may be a copy that is not complete.
+const COPY_PATIENCE: Duration = Duration::from_secs(2);
 const IDLE: Step = Step::Event(ReadEvent::Idle);
 
 /// Where to look for the next file.
@@ -41,7 +45,7 @@ impl Stream {
             return Ok(Step::Again);
         }
         if let Place::At(cursor) = &mut self.place {
-            cursor.was_empty = cursor.file.mark.offset == 0;
+            cursor.unchecked = cursor.file.mark.offset == 0;
         }
         let step = match self.onward(catalog, now)? {
             Onward::Adopted => return Ok(Step::Again),
@@ -87,15 +91,43 @@ impl Stream {
         }
     }
 
-    /// There is data in a file that was empty: whether files appeared before it meanwhile, such as a copy of what was
-    /// written and cut off in between.
-    pub(super) fn comes_late(&mut self, catalog: &mut Catalog, now: Now) -> Result<bool, Error> {
-        let Place::At(cursor) = &mut self.place else { return Ok(false) };
-        if !std::mem::take(&mut cursor.was_empty) {
-            return Ok(false);
+    /// The first bytes of a file are there: whether files appeared before it since it was listed, such as a copy of
+    /// what was written and cut off in between, or files that it was rotated behind.
+    /// `None`: none did, the bytes may be taken.
+    pub(super) fn comes_late(
+        &mut self,
+        catalog: &mut Catalog,
+        now: Now,
+    ) -> Result<Option<Step>, Error> {
+        let Place::At(cursor) = &mut self.place else { return Ok(None) };
+        if !std::mem::take(&mut cursor.unchecked) {
+            return Ok(None);
         }
-        self.scan(catalog, now);
-        self.step_back()
+        if !catalog.is_current(&cursor.path) {
+            catalog.scan(now);
+        }
+        if let Some(list) = catalog.listing(&self.name).cloned() {
+            self.update(&list);
+        }
+        let before = self.index().and_then(|index| index.checked_sub(1));
+        if before.is_some_and(|before| self.is_being_copied(before, now)) {
+            // Read now, the part that is there would be taken for an older file, and come again with this one.
+            if let Place::At(cursor) = &mut self.place {
+                cursor.unchecked = true;
+            }
+            return Ok(Some(self.wait(now)));
+        }
+        Ok(self.step_back()?.then_some(Step::Again))
+    }
+
+    /// Whether the file at `index` is a copy of the next one that is just being made: the next one will be cut off
+    /// then. A file that cannot be read is none; who reads it tells the error.
+    fn is_being_copied(&self, index: usize, now: Now) -> bool {
+        let (Some(entry), Some(newer)) = (self.list.get(index), self.list.get(index + 1)) else {
+            return false;
+        };
+        let age = now.wall.duration_since(entry.modified).unwrap_or_default();
+        age <= COPY_PATIENCE && is_beginning_of(&entry.path, &newer.path).unwrap_or(false)
     }
 
     /// Nothing was read of the current file, and files appeared before it that nobody has read: they come first.
@@ -202,7 +234,14 @@ impl Stream {
         let Onward::From(from) = self.onward(catalog, now)? else { return Ok(Search::Done(None)) };
         self.waiting_for = None;
         let list = Arc::clone(&self.list);
-        for entry in list.iter().skip(from).filter(|entry| !entry.aged) {
+        for (index, entry) in list.iter().enumerate().skip(from) {
+            if entry.aged {
+                continue;
+            }
+            if self.is_being_copied(index, now) {
+                self.rest.lengthen(now);
+                return Ok(Search::Done(None));
+            }
             let file = match OpenFile::open(&entry.path) {
                 Ok(file) => file,
                 Err(Error::File { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
@@ -379,6 +418,27 @@ enum Search {
     Done(Option<Next>),
     /// The listing is out of date.
     Stale,
+}
+
+/// Whether all of `part` stands at the start of `whole`, as far as its first and its last bytes tell.
+fn is_beginning_of(part: &Path, whole: &Path) -> io::Result<bool> {
+    let (part, whole) = (File::open(part)?, File::open(whole)?);
+    let (part_bytes, whole_bytes) = (part.metadata()?.len(), whole.metadata()?.len());
+    if part_bytes == 0 || part_bytes > whole_bytes {
+        return Ok(false);
+    }
+    let window = part_bytes.min(WINDOW_BYTES as u64);
+    for offset in [0, part_bytes - window] {
+        let mut one = [0; WINDOW_BYTES];
+        let mut other = [0; WINDOW_BYTES];
+        let len = usize::try_from(window).unwrap_or(WINDOW_BYTES);
+        part.read_exact_at(&mut one[..len], offset)?;
+        whole.read_exact_at(&mut other[..len], offset)?;
+        if one != other {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 pub(super) fn is_same_stamp(path: &Path, file: &OpenFile) -> bool {
