@@ -41,7 +41,7 @@ impl Stream {
             return Ok(Step::Event(ReadEvent::EndOfFile));
         }
         self.follow_name(catalog, now)?;
-        if self.step_back()? {
+        if self.step_back(now)? {
             return Ok(Step::Again);
         }
         if let Place::At(cursor) = &mut self.place {
@@ -117,7 +117,7 @@ impl Stream {
             }
             return Ok(Some(self.wait(now)));
         }
-        Ok(self.step_back()?.then_some(Step::Again))
+        Ok(self.step_back(now)?.then_some(Step::Again))
     }
 
     /// Whether the file at `index` is a copy of the next one that is just being made: the next one will be cut off
@@ -131,10 +131,10 @@ impl Stream {
     }
 
     /// Nothing was read of the current file, and files appeared before it that nobody has read: they come first.
-    fn step_back(&mut self) -> Result<bool, Error> {
+    fn step_back(&mut self, now: Now) -> Result<bool, Error> {
         let at_start = self.cursor().is_some_and(|cursor| cursor.file.mark.offset == 0);
         let (true, Some(index)) = (at_start, self.index()) else { return Ok(false) };
-        let Some(first) = self.first_unread_before(index)? else { return Ok(false) };
+        let Some(first) = self.first_unread_before(index, now)? else { return Ok(false) };
         let entry = &self.list[first];
         let file = match OpenFile::open(&entry.path) {
             Ok(file) if file.id == entry.id => file,
@@ -148,13 +148,16 @@ impl Stream {
     }
 
     /// The first of the unread files that stand directly before `index`.
-    fn first_unread_before(&self, index: usize) -> Result<Option<usize>, Error> {
+    fn first_unread_before(&self, index: usize, now: Now) -> Result<Option<usize>, Error> {
+        let read = self.read_content();
         let mut first = None;
         for (index, entry) in self.list[..index].iter().enumerate().rev() {
             if entry.aged || self.is_read(entry)? {
                 break;
             }
-            if entry.bytes > 0 {
+            // What a gzip file that is just being written holds cannot be told yet; its original may stand before it.
+            let in_the_making = matches!(gzip_copy(entry, &read, now), Ok(Copy::Unknown));
+            if entry.bytes > 0 && !in_the_making {
                 first = Some(index);
             }
         }
@@ -299,7 +302,7 @@ impl Stream {
         }
         let failed = |source| file_error(&cursor.path, source);
         let rewound = cursor.file.rewound().map_err(failed)?;
-        self.restart(rewound)
+        self.restart(rewound, now)
     }
 
     /// A compressed file may be the one that is looked for, once it is complete.
@@ -309,10 +312,10 @@ impl Stream {
     }
 
     /// Announces that reading starts again: at an unread file before ours, else at the start of ours.
-    fn restart(&mut self, rewound: Option<OpenFile>) -> Result<Step, Error> {
+    fn restart(&mut self, rewound: Option<OpenFile>, now: Now) -> Result<Step, Error> {
         let Some(cursor) = self.cursor() else { return Ok(Step::Again) };
         let unread = match self.index() {
-            Some(index) => self.first_unread_before(index)?,
+            Some(index) => self.first_unread_before(index, now)?,
             None if self.is_deleted()? => self.first_unread_behind()?,
             None => None,
         };
@@ -354,7 +357,7 @@ impl Stream {
             Found::Wait => Ok(self.wait(now)),
             Found::Rewritten(index) => {
                 let file = OpenFile::open(&self.list[index].path)?;
-                self.restart(Some(file))
+                self.restart(Some(file), now)
             }
             Found::Nowhere => self.reopen_lost(catalog, now),
         }
