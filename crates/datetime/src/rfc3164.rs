@@ -1,10 +1,10 @@
 //! The stamps of classic syslog: `Feb 10 12:58:58`, without year and zone.
 
-use crate::civil::{Civil, NS_PER_SECOND};
+use crate::civil::{Civil, NS_PER_SECOND, SECONDS_PER_DAY};
 use crate::digits::{digit, four, two};
 use crate::location::Location;
 use crate::names::month_of;
-use crate::year::with_guessed_year;
+use crate::year::{FUTURE_NS_MAX, with_guessed_year};
 
 /// Bytes of month and the space after it.
 const MONTH_BYTES: usize = 4;
@@ -95,11 +95,22 @@ impl Rfc3164Cache {
         }
         let (ns, bytes) = parse_rfc3164(text, location, now_ns)?;
         if let (STAMP_BYTES, Some(second)) = (bytes, two([s, s2])) {
-            self.minute_ns = ns.checked_sub(i64::from(second) * NS_PER_SECOND);
+            let minute_ns = ns.checked_sub(i64::from(second) * NS_PER_SECOND);
+            self.minute_ns = minute_ns.filter(|&minute| year_is_settled(minute, now_ns));
             (self.key, self.guessed_at_ns) = (key, now_ns);
         }
         Some((ns, bytes))
     }
+}
+
+/// From a stamp to the same one of another year it is longer than this.
+const YEAR_NS_MIN: i64 = 364 * SECONDS_PER_DAY * NS_PER_SECOND;
+
+/// Whether all of a minute has the same year for as long as a guess is trusted.
+fn year_is_settled(minute_ns: i64, now_ns: i64) -> bool {
+    let latest = i128::from(now_ns) + i128::from(FUTURE_NS_MAX);
+    let (minute, trust) = (i128::from(minute_ns), i128::from(GUESS_NS));
+    minute + 2 * trust <= latest && latest + trust < minute + i128::from(YEAR_NS_MIN)
 }
 
 #[cfg(test)]
@@ -128,6 +139,18 @@ mod tests {
         check("Feb 01 12:58:58", NOW, 1_391_259_538, 15);
         check("Feb 1 12:58:58", NOW, 1_391_259_538, 14);
         check("Feb 1 12:58:58 host", NOW, 1_391_259_538, 14);
+    }
+
+    #[test]
+    fn what_is_remembered_does_not_reach_over_the_edge_of_a_year() {
+        // 2014-02-10 12:00:00: a stamp exactly a day ahead is of this year, the next second's of the last one.
+        let now = 1_392_033_600 * NS_PER_SECOND;
+        let lines = ["Feb 11 12:00:20", "Feb 11 12:00:00", "Feb 11 12:00:20"];
+        let mut cache = Rfc3164Cache::default();
+        for line in lines {
+            let expected = parse_rfc3164(line.as_bytes(), &Location::utc(), now);
+            assert_eq!(cache.parse(line.as_bytes(), &Location::utc(), now), expected, "{line}");
+        }
     }
 
     #[test]
