@@ -9,8 +9,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 #[cfg(feature = "count-allocations")]
 #[global_allocator]
-static ALLOCATOR: stats_alloc::StatsAlloc<mimalloc::MiMalloc> =
-    stats_alloc::StatsAlloc::new(mimalloc::MiMalloc);
+static ALLOCATOR: &stats_alloc::StatsAlloc<std::alloc::System> = &stats_alloc::INSTRUMENTED_SYSTEM;
 
 fn main() -> ExitCode {
     let code = hekad::main(std::env::args().skip(1).collect());

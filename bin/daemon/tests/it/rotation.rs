@@ -96,8 +96,10 @@ fn finish(daemon: Daemon, world: &World, count: usize) {
     let lines = || world.read("out.log").iter().filter(|&&byte| byte == b'\n').count();
     let complete = wait(|| lines() >= count);
     let ended = daemon.stop_well();
+    // Shown if the test fails.
+    println!("{}", ended.stderr);
     assert_all_in_order(&world.read_text("out.log"), count);
-    assert!(complete, "{}", ended.stderr);
+    assert!(complete, "lines came, but late");
 }
 
 fn check(way: Way) {
@@ -107,7 +109,8 @@ fn check(way: Way) {
     for rotation in 0..ROTATIONS {
         log.write(LINES / 2);
         if rotation % STOP_EVERY == STOP_EVERY - 1 {
-            daemon.take().map(Daemon::stop_well);
+            let ended = daemon.take().map(Daemon::stop_well);
+            println!("{}", ended.map(|it| it.stderr).unwrap_or_default());
         }
         log.write(LINES / 4);
         log.rotate(way);

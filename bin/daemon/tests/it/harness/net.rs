@@ -4,6 +4,9 @@ use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 
 use socket2::{Domain, Socket, Type};
 
+/// How `/proc/net/tcp` shows an open connection.
+const ESTABLISHED: &str = "01";
+
 /// A TCP port of this machine, kept by a socket that is bound and never listens: connecting to it is refused, and who
 /// asks for reuse of addresses, as servers do, can listen on it.
 #[derive(Debug)]
@@ -23,6 +26,16 @@ impl Port {
 
     pub(crate) fn number(&self) -> u16 {
         self.number
+    }
+
+    /// Whether some socket of this machine believes to be connected to the port.
+    pub(crate) fn is_connected_to(&self) -> bool {
+        let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
+        let remote = format!(":{:04X}", self.number);
+        table.lines().skip(1).any(|line| {
+            let columns: Vec<&str> = line.split_whitespace().collect();
+            columns[2].ends_with(&remote) && columns[3] == ESTABLISHED
+        })
     }
 
     pub(crate) fn address(&self) -> SocketAddr {

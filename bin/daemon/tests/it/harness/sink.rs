@@ -80,6 +80,8 @@ impl TcpSink {
     pub(crate) fn kill(&mut self) {
         self.shared.killed.store(true, Ordering::SeqCst);
         self.close();
+        // On a busy machine the peer's side may hear of it late, and a write in between is lost, as TCP has it.
+        assert!(wait(|| !self.port.is_connected_to()), "connections to the port are still open");
     }
 
     /// Reads nothing for a while; the peer's writes stall once the kernel's buffers are full.
