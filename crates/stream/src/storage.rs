@@ -51,13 +51,16 @@ impl Storage for FileStorage {
     }
 
     fn replace(&self, path: &Path, content: &[u8], durability: Durability) -> io::Result<()> {
-        if let Some(folder) = path.parent() {
-            fs::create_dir_all(folder)?;
-        }
         let mut name = path.file_name().unwrap_or_default().to_os_string();
         name.push(".tmp");
         let temporary = path.with_file_name(name);
-        let mut file = File::create(&temporary)?;
+        let mut file = match File::create(&temporary) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                fs::create_dir_all(path.parent().unwrap_or(Path::new("/")))?;
+                File::create(&temporary)?
+            }
+            created => created?,
+        };
         file.write_all(content)?;
         if durability == Durability::PowerCut {
             // Without this a power cut could leave the new name with no content.

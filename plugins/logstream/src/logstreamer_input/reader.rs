@@ -23,6 +23,10 @@ use super::CHECKPOINT_INTERVAL;
 const READS_A_TURN: usize = 8;
 /// Longest sleep: bounds how late anything that no event tells is seen.
 const SLEEP_MAX: Duration = Duration::from_secs(3600);
+/// Journals written each time, at most; with more busy streams each is written less often.
+const JOURNALS_A_CHECKPOINT: usize = 100;
+/// From so many positions on those that need not be kept are dropped.
+const PRUNED_POSITIONS: usize = 32;
 /// How often a stopping input looks whether its messages are settled.
 const SETTLE_POLL: Duration = Duration::from_millis(5);
 
@@ -30,8 +34,9 @@ const SETTLE_POLL: Duration = Duration::from_millis(5);
 pub(super) struct Reader {
     streams: LogStreams,
     states: HashMap<StreamId, State>,
-    /// Streams with positions that are not settled, or bytes that wait for the end of their record.
-    open: HashSet<StreamId>,
+    /// Streams with positions that are not saved, or bytes that wait for the end of their record; the one whose
+    /// journal was looked at longest ago comes first.
+    open: VecDeque<StreamId>,
     feeds: Arc<FeedMaker>,
     counts: Arc<InputCounts>,
     log: LimitedLog,
@@ -62,6 +67,8 @@ struct State {
     /// Positions behind the batches that are not settled: in the feed's count and in the files.
     positions: VecDeque<(u64, Position)>,
     last_data: Instant,
+    /// It is in the reader's list of open ones.
+    is_open: bool,
     figure: usize,
 }
 
@@ -78,7 +85,7 @@ impl Reader {
         Self {
             streams,
             states: HashMap::new(),
-            open: HashSet::new(),
+            open: VecDeque::new(),
             feeds: Arc::clone(&context.feeds),
             counts: Arc::clone(&context.counts),
             log: LimitedLog::default(),
@@ -158,7 +165,9 @@ impl Reader {
                 }
             }
             state.appended(position);
-            self.open.insert(id);
+            if !std::mem::replace(&mut state.is_open, true) {
+                self.open.push_back(id);
+            }
         }
         Ok(true)
     }
@@ -177,6 +186,7 @@ impl Reader {
             feed,
             positions: VecDeque::new(),
             last_data: Instant::now(),
+            is_open: false,
             figure: figures.len() - 1,
         })
     }
@@ -197,29 +207,43 @@ impl Reader {
         Ok(())
     }
 
-    /// Writes the journals of streams whose settled position moved.
-    fn checkpoint(&mut self, now: bool) {
-        if !now && Instant::now() < self.next_checkpoint {
+    /// Writes the journals of streams whose settled position moved: all at the `end`, else only so many a second,
+    /// since each costs the file system more than the lines that it stands for.
+    fn checkpoint(&mut self, end: bool) {
+        if !end && Instant::now() < self.next_checkpoint {
             return;
         }
         self.next_checkpoint = Instant::now() + CHECKPOINT_INTERVAL;
-        let mut errors = Vec::new();
-        let (states, streams, figures) = (&mut self.states, &mut self.streams, &self.figures);
-        self.open.retain(|id| {
-            let Some(state) = states.get_mut(id) else { return false };
-            if let Some(position) = state.take_settled() {
-                if let Err(error) = streams.checkpoint(*id, &position) {
-                    errors.push(error);
-                }
-                let mut figures = figures.lock().unwrap_or_else(PoisonError::into_inner);
-                if let Some(figure) = figures.get_mut(state.figure) {
-                    figure.file = position.path().display().to_string();
-                    figure.bytes = position.offset();
-                }
+        let most = if end { usize::MAX } else { JOURNALS_A_CHECKPOINT };
+        let mut written = 0;
+        for _ in 0..self.open.len() {
+            if written >= most {
+                return;
             }
-            !state.positions.is_empty() || state.feed.pending() > 0
-        });
-        errors.iter().for_each(|error| self.problem(error));
+            let Some(id) = self.open.pop_front() else { return };
+            let Some(state) = self.states.get_mut(&id) else { continue };
+            let settled = state.take_settled();
+            state.is_open = !state.positions.is_empty() || state.feed.pending() > 0;
+            if state.is_open {
+                self.open.push_back(id);
+            }
+            if let Some(position) = settled {
+                written += 1;
+                self.save(id, &position);
+            }
+        }
+    }
+
+    fn save(&mut self, id: StreamId, position: &Position) {
+        if let Err(error) = self.streams.checkpoint(id, position) {
+            self.problem(&error);
+        }
+        let Some(state) = self.states.get(&id) else { return };
+        let mut figures = self.figures.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(figure) = figures.get_mut(state.figure) {
+            figure.file = position.path().display().to_string();
+            figure.bytes = position.offset();
+        }
     }
 
     /// Waits until what was read is delivered, or there is no more time for it.
@@ -273,8 +297,15 @@ fn lost_data(error: &Error) -> bool {
 
 impl State {
     fn appended(&mut self, position: Option<Position>) {
-        if let Some(position) = position {
-            self.positions.push_back((self.feed.consumed(), position));
+        let Some(position) = position else { return };
+        self.positions.push_back((self.feed.consumed(), position));
+        if self.positions.len() < PRUNED_POSITIONS {
+            return;
+        }
+        // Of those that are settled only the newest will be saved.
+        let settled = self.settled.position();
+        while self.positions.get(1).is_some_and(|&(end, _)| end <= settled) {
+            self.positions.pop_front();
         }
     }
 
