@@ -5,9 +5,9 @@
 //! left its end was read after its successor had been seen.
 
 use super::{
-    Arc, Catalog, Copy, Duration, Entry, Error, FileId, Fingerprint, Found, GZIP_PATIENCE,
-    MetadataExt, Next, Now, OpenFile, Path, Place, ReadEvent, Step, Stream, WINDOW_BYTES, Wanted,
-    file_error, fs, gzip_copy, io, is_finished, locate, newest_finished,
+    Arc, Catalog, Copy, Duration, Entry, Error, FileId, Fingerprint, Finished, Found,
+    GZIP_PATIENCE, MetadataExt, Next, Now, OpenFile, Path, Place, ReadEvent, Step, Stream,
+    WINDOW_BYTES, Wanted, file_error, fs, gzip_copy, io, is_finished, locate, newest_finished,
 };
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -117,7 +117,38 @@ impl Stream {
             }
             return Ok(Some(self.wait(now)));
         }
+        if let Some(step) = self.pass_copy(catalog, now)? {
+            return Ok(Some(step));
+        }
         Ok(self.step_back(now)?.then_some(Step::Again))
+    }
+
+    /// Passes over the current file if it turned out to be a compressed copy of one that was read: it was empty, and so
+    /// not known as a gzip file, when it was entered.
+    fn pass_copy(&mut self, catalog: &mut Catalog, now: Now) -> Result<Option<Step>, Error> {
+        let Some(index) =
+            self.index().filter(|_| self.cursor().is_some_and(|it| it.file.is_gzip()))
+        else {
+            return Ok(None);
+        };
+        let Some(entry) = self.list.get(index).cloned() else { return Ok(None) };
+        let known = self.finished.iter().filter(|file| file.seek > 0);
+        let read: Vec<Fingerprint> = known.map(Finished::fingerprint).collect();
+        match gzip_copy(&entry, &read, now)? {
+            Copy::No => return Ok(None),
+            Copy::Yes => {
+                self.passed.insert(entry.id, entry.stamp());
+                if let Some(next) = self.find_next(catalog, now)? {
+                    self.enter(Next { announced: true, finishes: false, ..next });
+                    return Ok(Some(Step::Again));
+                }
+            }
+            Copy::Unknown => {}
+        }
+        if let Place::At(cursor) = &mut self.place {
+            cursor.unchecked = true;
+        }
+        Ok(Some(self.wait(now)))
     }
 
     /// Whether the file at `index` is a copy of the next one that is just being made: the next one will be cut off
