@@ -147,7 +147,7 @@ pub(crate) fn is_finished(entry: &Entry, finished: &[Finished]) -> Result<bool, 
     // Only content tells: an inode may have been given to another file since.
     let wanted: Vec<Fingerprint> =
         finished.iter().filter(|file| file.seek > 0).map(Finished::fingerprint).collect();
-    match find_match(&entry.path, &wanted) {
+    match find_match(&entry.path, entry.id, &wanted) {
         Ok(found) => Ok(found.is_some()),
         Err(Error::Gzip { .. }) => Ok(false),
         Err(error) if is_absent(&error) => Ok(false),
@@ -165,7 +165,7 @@ pub(crate) enum Copy {
 
 /// Tells whether the gzip file `entry` holds what was read from one of `read`.
 pub(crate) fn gzip_copy(entry: &Entry, read: &[Fingerprint], now: Now) -> Result<Copy, Error> {
-    match find_match(&entry.path, read) {
+    match find_match(&entry.path, entry.id, read) {
         Ok(Some(_)) => Ok(Copy::Yes),
         Ok(None) => Ok(Copy::No),
         Err(Error::Gzip { .. }) if is_recent(entry, now) => Ok(Copy::Unknown),

@@ -235,11 +235,20 @@ impl OpenFile {
 }
 
 /// Which of the files `wanted`, each read to its end, is this one. A few lines may well be the start of another file
-/// too: where they do not fill a window they must be all there is. `Err` also if a gzip file ends before it is known.
-pub(crate) fn find_match(path: &Path, wanted: &[Fingerprint]) -> Result<Option<usize>, Error> {
+/// too: where they do not fill a window they must be all there is. `Err` also if a gzip file ends before it is known, and
+/// if another file than `id` stands at the path by now: then this one is not there.
+pub(crate) fn find_match(
+    path: &Path,
+    id: FileId,
+    wanted: &[Fingerprint],
+) -> Result<Option<usize>, Error> {
     let mut order: Vec<usize> = (0..wanted.len()).collect();
     order.sort_by_key(|index| wanted[*index].offset);
     let mut file = OpenFile::open(path)?;
+    if file.id != id {
+        let source = io::ErrorKind::NotFound.into();
+        return Err(Error::File { path: path.to_owned(), source });
+    }
     for index in order {
         let fingerprint = &wanted[index];
         if file.mark.offset >= WINDOW_BYTES as u64

@@ -7,7 +7,8 @@
 use super::{
     Arc, Catalog, Copy, Duration, Entry, Error, FileId, Fingerprint, Finished, Found,
     GZIP_PATIENCE, MetadataExt, Next, Now, OpenFile, Path, Place, ReadEvent, Step, Stream,
-    WINDOW_BYTES, Wanted, file_error, fs, gzip_copy, io, is_finished, locate, newest_finished,
+    WINDOW_BYTES, Wanted, file_error, fs, gzip_copy, io, is_absent, is_finished, locate,
+    newest_finished,
 };
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -291,7 +292,11 @@ impl Stream {
                 continue;
             }
             if file.is_gzip() {
-                match gzip_copy(entry, &self.read_content(), now)? {
+                let copy = match gzip_copy(entry, &self.read_content(), now) {
+                    Err(error) if is_absent(&error) => return Ok(Search::Stale),
+                    copy => copy?,
+                };
+                match copy {
                     Copy::No => {}
                     Copy::Unknown => {
                         self.rest.lengthen(now);
