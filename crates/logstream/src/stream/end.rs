@@ -15,6 +15,8 @@ use std::os::unix::fs::FileExt;
 
 /// A file that was written to within this time may be a copy that is not complete.
 const COPY_PATIENCE: Duration = Duration::from_secs(2);
+/// Looks for files before the current one, while files are being renamed.
+const SCANS_MAX: usize = 3;
 const IDLE: Step = Step::Event(ReadEvent::Idle);
 
 /// Where to look for the next file.
@@ -42,7 +44,7 @@ impl Stream {
             return Ok(Step::Event(ReadEvent::EndOfFile));
         }
         self.follow_name(catalog, now)?;
-        if self.step_back(now)? {
+        if matches!(self.step_back(now)?, Back::Stepped) {
             return Ok(Step::Again);
         }
         if let Place::At(cursor) = &mut self.place {
@@ -100,28 +102,36 @@ impl Stream {
         catalog: &mut Catalog,
         now: Now,
     ) -> Result<Option<Step>, Error> {
-        let Place::At(cursor) = &mut self.place else { return Ok(None) };
-        if !std::mem::take(&mut cursor.unchecked) {
-            return Ok(None);
-        }
-        if !catalog.is_current(&cursor.path) {
-            catalog.scan(now);
-        }
-        if let Some(list) = catalog.listing(&self.name).cloned() {
-            self.update(&list);
-        }
-        let before = self.index().and_then(|index| index.checked_sub(1));
-        if before.is_some_and(|before| self.is_being_copied(before, now)) {
-            // Read now, the part that is there would be taken for an older file, and come again with this one.
-            if let Place::At(cursor) = &mut self.place {
-                cursor.unchecked = true;
+        for _ in 0..SCANS_MAX {
+            let Some(cursor) = self.cursor().filter(|cursor| cursor.unchecked) else {
+                return Ok(None);
+            };
+            if !catalog.is_current(&cursor.path) {
+                catalog.scan(now);
             }
-            return Ok(Some(self.wait(now)));
+            if let Some(list) = catalog.listing(&self.name).cloned() {
+                self.update(&list);
+            }
+            let before = self.index().and_then(|index| index.checked_sub(1));
+            if before.is_some_and(|before| self.is_being_copied(before, now)) {
+                // Read now, the part that is there would be taken for an older file, and come again with this one.
+                return Ok(Some(self.wait(now)));
+            }
+            if let Some(step) = self.pass_copy(catalog, now)? {
+                return Ok(Some(step));
+            }
+            match self.step_back(now)? {
+                Back::Stepped => return Ok(Some(Step::Again)),
+                Back::Nothing => {
+                    if let Place::At(cursor) = &mut self.place {
+                        cursor.unchecked = false;
+                    }
+                    return Ok(None);
+                }
+                Back::Stale => catalog.scan(now),
+            }
         }
-        if let Some(step) = self.pass_copy(catalog, now)? {
-            return Ok(Some(step));
-        }
-        Ok(self.step_back(now)?.then_some(Step::Again))
+        Ok(Some(IDLE))
     }
 
     /// Passes over the current file if it turned out to be a compressed copy of one that was read: it was empty, and so
@@ -146,9 +156,6 @@ impl Stream {
             }
             Copy::Unknown => {}
         }
-        if let Place::At(cursor) = &mut self.place {
-            cursor.unchecked = true;
-        }
         Ok(Some(self.wait(now)))
     }
 
@@ -163,20 +170,20 @@ impl Stream {
     }
 
     /// Nothing was read of the current file, and files appeared before it that nobody has read: they come first.
-    fn step_back(&mut self, now: Now) -> Result<bool, Error> {
+    fn step_back(&mut self, now: Now) -> Result<Back, Error> {
         let at_start = self.cursor().is_some_and(|cursor| cursor.file.mark.offset == 0);
-        let (true, Some(index)) = (at_start, self.index()) else { return Ok(false) };
-        let Some(first) = self.first_unread_before(index, now)? else { return Ok(false) };
+        let (true, Some(index)) = (at_start, self.index()) else { return Ok(Back::Nothing) };
+        let Some(first) = self.first_unread_before(index, now)? else { return Ok(Back::Nothing) };
         let entry = &self.list[first];
         let file = match OpenFile::open(&entry.path) {
             Ok(file) if file.id == entry.id => file,
-            // The listing is out of date; the next look is made with another one.
-            Ok(_) => return Ok(false),
+            Ok(_) => return Ok(Back::Stale),
+            Err(error) if is_absent(&error) => return Ok(Back::Stale),
             Err(error) => return Err(error),
         };
         let path = Arc::clone(&entry.path);
         self.enter(Next { file: Box::new(file), path, announced: true, finishes: false });
-        Ok(true)
+        Ok(Back::Stepped)
     }
 
     /// The first of the unread files that stand directly before `index`.
@@ -450,6 +457,16 @@ impl Stream {
         self.next = Some(Next { announced: true, ..next });
         Ok(Step::Event(ReadEvent::EndOfFile))
     }
+}
+
+/// What a look for unread files before the current one gave.
+enum Back {
+    /// The first of them is the current one now.
+    Stepped,
+    /// There are none.
+    Nothing,
+    /// The listing is out of date.
+    Stale,
 }
 
 /// What a look for the next file gave.
