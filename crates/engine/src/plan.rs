@@ -101,7 +101,7 @@ impl Plan {
         }
         draft.add_implicit(&config.sections);
         let mut plan = draft.plan;
-        plan.check(problems);
+        plan.check(plugins, problems);
         plan.resolve_framing();
         plan
     }

@@ -4,11 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use heka_config::{Category, Problem, Problems, Section, Severity, nearest};
 
+use heka_plugin::PluginDef;
+
 use super::{Plan, category_word};
 
 impl Plan {
-    pub(super) fn check(&mut self, problems: &mut Problems) {
-        self.check_references(problems);
+    pub(super) fn check(&mut self, plugins: &[PluginDef], problems: &mut Problems) {
+        self.check_references(plugins, problems);
         self.broken = self.check_decoders(problems);
         self.check_splitters(problems);
         self.check_buffering(problems);
@@ -19,13 +21,14 @@ impl Plan {
         }
     }
 
-    fn check_references(&self, problems: &mut Problems) {
+    fn check_references(&self, plugins: &[PluginDef], problems: &mut Problems) {
         for reference in &self.references {
             let (section, kind) = (&reference.section, reference.kind);
             match &reference.name {
                 Some(name) if !self.has(kind, name) => {
                     let names = self.present.iter().filter(|(present, _)| *present == kind);
-                    let names = names.map(|(_, name)| name.as_str());
+                    let types = plugins.iter().filter(|def| def.kind == kind).map(|def| def.name);
+                    let names = names.map(|(_, name)| name.as_str()).chain(types);
                     problems.push(missing(section, reference.key, kind, name, names));
                 }
                 None if reference.needed => {
