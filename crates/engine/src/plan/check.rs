@@ -14,9 +14,12 @@ impl Plan {
         self.broken = self.check_decoders(problems);
         self.check_splitters(problems);
         self.check_buffering(problems);
+        if problems.has_errors() {
+            return;
+        }
         if self.inputs.is_empty() && self.filters.is_empty() && self.outputs.is_empty() {
             problems.push(Problem::error("empty configuration: no input, filter or output"));
-        } else if self.inputs.is_empty() && !problems.has_errors() {
+        } else if self.inputs.is_empty() {
             problems.push(Problem::warning("there is no input, so no message will ever come"));
         }
     }

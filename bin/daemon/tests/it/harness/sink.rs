@@ -173,9 +173,13 @@ fn read(mut connection: TcpStream, index: usize, shared: &Shared) {
             if shared.killed.load(Ordering::SeqCst) {
                 return;
             }
-            let since = *goodbye.get_or_insert_with(Instant::now);
-            // The peer may be gone already, which is as good.
-            if connection.shutdown(Shutdown::Write).is_err() || since.elapsed() > GOODBYE {
+            let since = *goodbye.get_or_insert_with(|| {
+                // A peer that is gone already needs no goodbye, but what it left is still to be read.
+                let said = connection.shutdown(Shutdown::Write);
+                assert!(said.is_ok() || said.is_err_and(|it| it.kind() == ErrorKind::NotConnected));
+                Instant::now()
+            });
+            if since.elapsed() > GOODBYE {
                 return;
             }
         } else if shared.paused.load(Ordering::SeqCst) {
