@@ -43,6 +43,8 @@ fn holds(record: &Record<'_>, name: &str, value: &Json) -> bool {
             (Json::String(text), Value::Str(found)) => text.as_bytes() == found,
             (Json::Bool(flag), Value::Bool(found)) => *flag == found,
             (Json::Number(number), Value::Double(found)) => number.as_f64() == Some(found),
+            // Minus zero is an integer as it is written.
+            (Json::Number(number), Value::Int(0)) => number.as_f64() == Some(0.0),
             (Json::Number(number), Value::Int(found)) => number.as_i64() == Some(found),
             _ => false,
         }

@@ -33,17 +33,17 @@ fn batch(names: &NameRegistry, uniform: bool) -> Batch {
             record.payload(TEXTS[(turn / 2) % 8]).env_version(b"0.8");
         }
         let field_names: [&[u8]; 4] = [b"a", b"foo", b"number", b"int"];
-        let [a, foo, number, int] = field_names.map(|name| record.name_id(name));
+        let [a, bytes, number, int] = field_names.map(|name| record.name_id(name));
         if turn % 2 == 0 {
             record.field(a, Value::Str(text));
-            record.field(foo, Value::Bytes(text));
+            record.field(bytes, Value::Bytes(text));
             record.field(a, Value::Bool(turn % 4 == 0));
         }
         if turn % 5 != 1 {
             record.field(number, Value::Double(NUMBERS[turn % NUMBERS.len()]));
             record.empty_field(int, b"count", ValueType::Integer);
             for value in 0..turn % 4 {
-                let value = Value::Int(i64::MAX * (value as i64 & 1) + value as i64 - 1);
+                let value = Value::Int([-1, i64::MAX, 1][value]);
                 record.push_value(value).expect("an integer");
             }
         }

@@ -31,8 +31,7 @@ fn scan<'a>(
 ) -> (Vec<Found>, Skipped) {
     let (mut pending, mut offset, mut wanted) = (Vec::new(), 0, 0);
     let (mut found, mut skipped) = (Vec::new(), Skipped::default());
-    let mut chunks = chunks.map(Some).chain([None]);
-    while let Some(chunk) = chunks.next() {
+    for chunk in chunks.map(Some).chain([None]) {
         pending.extend_from_slice(chunk.unwrap_or(&[]));
         loop {
             let scan = scanner.scan(&pending, chunk.is_none());
