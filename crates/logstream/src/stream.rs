@@ -203,7 +203,11 @@ impl Stream {
         if let Some(next) = self.next.take_if(|next| next.announced) {
             self.enter(next);
         }
-        let Place::At(cursor) = &mut self.place else { return self.begin(now) };
+        let Place::At(cursor) = &mut self.place else {
+            // The listing may be older than the first read, and a position must not be looked for in it then.
+            self.refresh(catalog, now);
+            return self.begin(now);
+        };
         match cursor.file.source {
             Source::Closed => return self.reopen(catalog, now),
             Source::GzipDamaged => return self.damaged(catalog, now),

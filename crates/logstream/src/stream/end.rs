@@ -17,6 +17,8 @@ use std::os::unix::fs::FileExt;
 const COPY_PATIENCE: Duration = Duration::from_secs(2);
 /// Looks for files before the current one, while files are being renamed.
 const SCANS_MAX: usize = 3;
+/// Scans until a listing is found true, while files are being renamed.
+const REFRESHES_MAX: usize = 10;
 const IDLE: Step = Step::Event(ReadEvent::Idle);
 
 /// Where to look for the next file.
@@ -91,6 +93,19 @@ impl Stream {
         catalog.scan(now);
         if let Some(list) = catalog.listing(&self.name).cloned() {
             self.update(&list);
+        }
+    }
+
+    /// Scans until the listing says what stands where: files may be renamed while we look.
+    pub(super) fn refresh(&mut self, catalog: &mut Catalog, now: Now) {
+        for _ in 0..REFRESHES_MAX {
+            let is_true = self.list.iter().all(|entry| {
+                fs::metadata(&entry.path).is_ok_and(|metadata| FileId::of(&metadata) == entry.id)
+            });
+            if is_true {
+                return;
+            }
+            self.scan(catalog, now);
         }
     }
 
@@ -334,6 +349,7 @@ impl Stream {
     pub(super) fn truncated(&mut self, catalog: &mut Catalog, now: Now) -> Result<Step, Error> {
         self.next = None;
         self.scan(catalog, now);
+        self.refresh(catalog, now);
         let Some(cursor) = self.cursor() else { return Ok(Step::Again) };
         match locate(&self.list, &self.wanted(cursor), &self.passed, now)? {
             Found::At(index, file) => {
