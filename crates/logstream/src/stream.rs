@@ -229,7 +229,12 @@ impl Stream {
                 Sniff::Gzip => return Ok(Step::Again),
                 Sniff::Unsure => return Ok(Step::Event(ReadEvent::Idle)),
             }
-            if let Some(step) = self.comes_late(catalog, now)? {
+            let late = self.comes_late(catalog, now);
+            if !matches!(late, Ok(None)) {
+                // The bytes are not taken, so they must be read again.
+                self.rewind_gzip();
+            }
+            if let Some(step) = late? {
                 return Ok(step);
             }
         }
@@ -242,6 +247,23 @@ impl Stream {
         cursor.damaged_since = None;
         self.rest = Hold::default();
         Ok(Step::Event(ReadEvent::Data(bytes.len())))
+    }
+
+    /// Begins a gzip file anew of which nothing was taken yet: what its decoder gave is gone otherwise.
+    fn rewind_gzip(&mut self) {
+        let path = self.index().map(|index| Arc::clone(&self.list[index].path));
+        let Place::At(cursor) = &mut self.place else { return };
+        if !cursor.file.is_gzip() || cursor.file.mark.offset > 0 {
+            return;
+        }
+        match OpenFile::open(path.as_ref().unwrap_or(&cursor.path)) {
+            Ok(file) if file.id == cursor.file.id => cursor.file = file,
+            // It is searched for by its inode at the next look.
+            _ => {
+                cursor.file.source = Source::Closed;
+                self.ended_in = 0;
+            }
+        }
     }
 
     fn read_failed(&mut self, source: io::Error, now: Now) -> Error {
