@@ -9,7 +9,7 @@ use heka_message::{Batch, BatchBuilder, Buffer, Envelope};
 use heka_plugin::{
     Filter, FilterContext, FilterError, LimitedLog, PluginCounts, Prepared, Reporter, StartContext,
 };
-use heka_stream::{Consumer, DropReason, Source, SourceCounts};
+use heka_stream::{Consumer, Source, SourceCounts};
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
 use crate::shared::Shared;
@@ -86,27 +86,12 @@ impl FilterRunner {
             backoff.ran_for(began.elapsed());
             let mut abandon = shared.abandon.signal();
             if !backoff.wait(&mut abandon).await {
-                self.given_up(&shared, &error);
+                let plugin = (&*self.name, self.type_name, self.can_exit);
+                shared.consumer_gone(&self.consumer, plugin, &error);
                 return;
             }
             tracing::info!(plugin = &*self.name, attempt = backoff.attempts(), "restarting filter");
         }
-    }
-
-    fn given_up(&self, shared: &Shared, error: &str) {
-        if shared.abandon.signal().is_set() {
-            return;
-        }
-        tracing::error!(plugin = &*self.name, error, "max retries exceeded");
-        if !self.can_exit {
-            tracing::error!(plugin = &*self.name, "has stopped, shutting down");
-            shared.request_shutdown(1);
-            return;
-        }
-        shared.remove_route(&self.consumer);
-        let lost = self.consumer.give_up(DropReason::Stopped, true);
-        crate::own_messages::announce(shared, &self.name, self.type_name, error);
-        tracing::error!(plugin = &*self.name, lost, "filter removed, its messages are dropped");
     }
 }
 

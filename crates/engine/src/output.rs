@@ -8,7 +8,7 @@ use heka_plugin::{
     Encoder, EncoderRunner, Flush, LimitedLog, Output, OutputContext, OutputError, PluginCounts,
     Prepared, Reporter, StartContext, Stop,
 };
-use heka_stream::{Consumer, DropReason};
+use heka_stream::Consumer;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
@@ -134,27 +134,12 @@ impl OutputRunner {
             backoff.ran_for(began.elapsed());
             let mut abandon = shared.abandon.signal();
             if !backoff.wait(&mut abandon).await {
-                self.given_up(&shared, &error);
+                let plugin = (&*self.name, self.type_name, self.can_exit);
+                shared.consumer_gone(&self.consumer, plugin, &error);
                 return;
             }
             tracing::info!(plugin = &*self.name, attempt = backoff.attempts(), "restarting output");
         }
-    }
-
-    fn given_up(&self, shared: &Shared, error: &str) {
-        if shared.abandon.signal().is_set() {
-            return;
-        }
-        tracing::error!(plugin = &*self.name, error, "max retries exceeded");
-        if !self.can_exit {
-            tracing::error!(plugin = &*self.name, "has stopped, shutting down");
-            shared.request_shutdown(1);
-            return;
-        }
-        shared.remove_route(&self.consumer);
-        let lost = self.consumer.give_up(DropReason::Stopped, true);
-        crate::own_messages::announce(shared, &self.name, self.type_name, error);
-        tracing::error!(plugin = &*self.name, lost, "output removed, its messages are dropped");
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 
 use heka_plugin::{StartContext, Stop, StopSwitch};
-use heka_stream::{Route, Stream};
+use heka_stream::{DropReason, Route, Stream};
 use std::sync::{Mutex, PoisonError};
 use tokio::sync::Notify;
 
@@ -65,8 +65,31 @@ impl Shared {
         Ok(())
     }
 
+    /// A filter or output (name, type, whether it may exit) failed for good: it is removed and announced where it
+    /// may exit, else the daemon stops in order.
+    pub(crate) fn consumer_gone(
+        &self,
+        consumer: &Arc<heka_stream::Consumer>,
+        (name, type_name, can_exit): (&str, &str, bool),
+        error: &str,
+    ) {
+        if self.abandon.signal().is_set() {
+            return;
+        }
+        tracing::error!(plugin = name, error, "max retries exceeded");
+        if !can_exit {
+            tracing::error!(plugin = name, "has stopped, shutting down");
+            self.request_shutdown(1);
+            return;
+        }
+        self.remove_route(consumer);
+        let lost = consumer.give_up(DropReason::Stopped, true);
+        crate::own_messages::announce(self, name, type_name, error);
+        tracing::error!(plugin = name, lost, "removed, its messages are dropped");
+    }
+
     /// A consumer's plugin is gone for good: nothing is routed to it any more.
-    pub(crate) fn remove_route(&self, consumer: &Arc<heka_stream::Consumer>) {
+    fn remove_route(&self, consumer: &Arc<heka_stream::Consumer>) {
         let mut routes = self.routes.lock().unwrap_or_else(PoisonError::into_inner);
         routes.retain(|route| !Arc::ptr_eq(&route.consumer, consumer));
         consumer.close();

@@ -40,8 +40,6 @@ pub struct Defaults {
     pub use_framing: Framing,
     /// `use_message_bytes`, of splitters.
     pub use_message_bytes: bool,
-    /// True if the type is also there under its own name without any section.
-    pub implicit: bool,
     /// True for an output that cannot work without an encoder.
     pub needs_encoder: bool,
     /// True for an encoder that writes encoded Heka messages.
@@ -58,7 +56,6 @@ pub const NO_DEFAULTS: Defaults = Defaults {
     can_exit: false,
     use_framing: Framing::Never,
     use_message_bytes: false,
-    implicit: false,
     needs_encoder: false,
     writes_protobuf: false,
 };

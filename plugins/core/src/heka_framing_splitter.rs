@@ -52,7 +52,7 @@ fn signer_of(key_name: &str) -> Option<&str> {
 impl Plugin for HekaFramingSplitter {
     const NAME: &'static str = "HekaFramingSplitter";
     const PAGE: &'static str = include_str!("heka_framing_splitter.md");
-    const DEFAULTS: Defaults = Defaults { implicit: true, use_message_bytes: true, ..NO_DEFAULTS };
+    const DEFAULTS: Defaults = Defaults { use_message_bytes: true, ..NO_DEFAULTS };
     type Config = HekaFramingSplitterConfig;
 
     fn start(config: &Self::Config, context: &StartContext) -> Result<Self, StartError> {

@@ -19,7 +19,7 @@ impl PluginConfig for NullSplitterConfig {
 impl Plugin for NullSplitter {
     const NAME: &'static str = "NullSplitter";
     const PAGE: &'static str = include_str!("null_splitter.md");
-    const DEFAULTS: Defaults = Defaults { implicit: true, ..NO_DEFAULTS };
+    const DEFAULTS: Defaults = NO_DEFAULTS;
     type Config = NullSplitterConfig;
 
     fn start(_: &Self::Config, _: &StartContext) -> Result<Self, StartError> {

@@ -23,7 +23,7 @@ impl PluginConfig for ProtobufDecoderConfig {
 impl Plugin for ProtobufDecoder {
     const NAME: &'static str = "ProtobufDecoder";
     const PAGE: &'static str = include_str!("protobuf_decoder.md");
-    const DEFAULTS: Defaults = Defaults { implicit: true, ..NO_DEFAULTS };
+    const DEFAULTS: Defaults = NO_DEFAULTS;
     type Config = ProtobufDecoderConfig;
 
     fn start(_: &Self::Config, _: &StartContext) -> Result<Self, StartError> {

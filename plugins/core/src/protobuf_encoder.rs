@@ -21,7 +21,7 @@ impl PluginConfig for ProtobufEncoderConfig {
 impl Plugin for ProtobufEncoder {
     const NAME: &'static str = "ProtobufEncoder";
     const PAGE: &'static str = include_str!("protobuf_encoder.md");
-    const DEFAULTS: Defaults = Defaults { implicit: true, writes_protobuf: true, ..NO_DEFAULTS };
+    const DEFAULTS: Defaults = Defaults { writes_protobuf: true, ..NO_DEFAULTS };
     type Config = ProtobufEncoderConfig;
 
     fn start(_: &Self::Config, _: &StartContext) -> Result<Self, StartError> {

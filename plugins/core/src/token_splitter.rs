@@ -33,7 +33,7 @@ impl PluginConfig for TokenSplitterConfig {
 impl Plugin for TokenSplitter {
     const NAME: &'static str = "TokenSplitter";
     const PAGE: &'static str = include_str!("token_splitter.md");
-    const DEFAULTS: Defaults = Defaults { implicit: true, ..NO_DEFAULTS };
+    const DEFAULTS: Defaults = NO_DEFAULTS;
     type Config = TokenSplitterConfig;
 
     fn start(config: &Self::Config, _: &StartContext) -> Result<Self, StartError> {

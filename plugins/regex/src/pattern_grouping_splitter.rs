@@ -49,7 +49,7 @@ impl PluginConfig for PatternGroupingSplitterConfig {
 impl Plugin for PatternGroupingSplitter {
     const NAME: &'static str = "PatternGroupingSplitter";
     const PAGE: &'static str = include_str!("pattern_grouping_splitter.md");
-    const DEFAULTS: Defaults = Defaults { implicit: true, ..NO_DEFAULTS };
+    const DEFAULTS: Defaults = NO_DEFAULTS;
     type Config = PatternGroupingSplitterConfig;
 
     fn start(config: &Self::Config, _: &StartContext) -> Result<Self, StartError> {
