@@ -7,6 +7,7 @@ use anyhow::Context;
 use heka_config::{Globals, Problems, Severity};
 use heka_engine::{Control, Engine, EngineSettings, Handles, Plan};
 use heka_stream::{FileStorage, SystemClock};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
@@ -42,6 +43,7 @@ pub(crate) fn run_plan_then(
         .with_context(|| format!("cannot make base_dir {}", globals.base_dir.display()))?;
     let _pid_file = PidFile::write(&globals.pid_file)?;
     let settings = settings(globals)?;
+    raise_open_files();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(globals.workers())
         .thread_name("hekad")
@@ -73,6 +75,16 @@ pub(crate) fn run_plan_then(
     // Threads that are blocked in the operating system are not waited for.
     runtime.shutdown_background();
     Ok(code)
+}
+
+/// Allows as many open files and connections as the system lets us have: the usual soft limit is made for programs
+/// that use `select`.
+fn raise_open_files() {
+    let raised = getrlimit(Resource::RLIMIT_NOFILE)
+        .and_then(|(_, hard)| setrlimit(Resource::RLIMIT_NOFILE, hard, hard));
+    if let Err(error) = raised {
+        tracing::warn!(%error, "the limit of open files stays as it is");
+    }
 }
 
 fn settings(globals: &Globals) -> anyhow::Result<EngineSettings> {

@@ -15,6 +15,7 @@ use heka_plugin::{
     BoxFuture, Defaults, Durability, FieldProblems, Input, InputContext, InputError, Plugin,
     PluginConfig, StartContext, StartError, Storage,
 };
+use nix::sys::resource::{Resource, getrlimit};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -54,7 +55,8 @@ pub struct LogstreamerInputConfig {
     pub initial_tail: bool,
     /// Search directories behind symbolic links too.
     pub follow_symlinks: bool,
-    /// Most files that are kept open; further ones are opened when they change.
+    /// Most files that are kept open, and at most half of what the system allows the daemon; further ones are opened
+    /// when they change.
     pub open_files_max: u32,
 }
 
@@ -73,7 +75,7 @@ impl Default for LogstreamerInputConfig {
             hostname: String::new(),
             initial_tail: false,
             follow_symlinks: false,
-            open_files_max: 512,
+            open_files_max: 4096,
         }
     }
 }
@@ -107,10 +109,16 @@ impl LogstreamerInputConfig {
             check_data_interval: some(self.check_data_interval),
             initial_tail: self.initial_tail,
             follow_symlinks: self.follow_symlinks,
-            open_files_max: self.open_files_max as usize,
+            open_files_max: (self.open_files_max as usize).min(half_of_open_files()),
             ..Settings::default()
         }
     }
+}
+
+/// Half of the files that the process may have open; other plugins need the rest.
+fn half_of_open_files() -> usize {
+    let allowed = getrlimit(Resource::RLIMIT_NOFILE).map_or(1024, |(soft, _)| soft);
+    usize::try_from(allowed / 2).unwrap_or(usize::MAX).max(1)
 }
 
 /// The input.
