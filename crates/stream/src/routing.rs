@@ -68,7 +68,8 @@ impl Stream {
         }
     }
 
-    /// Replaces all routes; batches appended from now on follow the new ones.
+    /// Replaces all routes; batches appended from now on follow the new ones. A batch reaches its consumers in the
+    /// order of the routes: put those that inject messages last.
     ///
     /// # Errors
     /// If the matchers cannot be compiled together; the old routes then stay.

@@ -36,6 +36,7 @@ pub struct Source {
     evaluation: Evaluation,
     end: u64,
     chosen: Vec<(Arc<Consumer>, Selection, u64)>,
+    places: Vec<u32>,
     union: Vec<u64>,
 }
 
@@ -49,6 +50,7 @@ impl Source {
             evaluation: Evaluation::default(),
             end: 0,
             chosen: Vec::new(),
+            places: Vec::new(),
             union: Vec::new(),
         }
     }
@@ -114,8 +116,12 @@ impl Source {
         };
         set.evaluate(batch, &mut self.evaluation);
         let mut everything = false;
-        for number in 0..self.evaluation.selected().len() {
-            let Some(&place) = self.evaluation.selected().get(number) else { break };
+        // In the order of the routes: a consumer that injects what it makes of a message comes after those that only
+        // take messages, so that these see the cause before the effect.
+        self.places.clear();
+        self.places.extend_from_slice(self.evaluation.selected());
+        self.places.sort_unstable();
+        for &place in &self.places {
             let place = place as usize;
             let Some(consumer) = routing.consumers.get(place) else { continue };
             let mut selection = self.evaluation.take(place);
