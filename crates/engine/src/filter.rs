@@ -72,7 +72,10 @@ impl FilterRunner {
                     };
                     match tokio::spawn(driver.run()).await {
                         Ok(Ok(())) => return,
-                        Ok(Err(error)) => error.to_string(),
+                        Ok(Err(error)) => {
+                            self.consumer.forgive();
+                            error.to_string()
+                        }
                         Err(error) => {
                             self.counts.panics.add(1);
                             self.consumer.blame();

@@ -116,6 +116,7 @@ impl OutputRunner {
                     // A task of its own, so that a panic ends in the join; its acks then say no.
                     match tokio::spawn(driver.run(Arc::clone(&reopen))).await {
                         Ok(end) => {
+                            self.consumer.forgive();
                             careful = 0;
                             end
                         }

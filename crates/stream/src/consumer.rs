@@ -186,12 +186,21 @@ impl Consumer {
         self.lock().closed
     }
 
-    /// The plugin panicked: what came back from it since the last call counts one panic more.
+    /// The plugin panicked: what came back from it counts one panic more.
     pub fn blame(&self) {
+        self.forget_returns(1);
+    }
+
+    /// The plugin failed without a panic: what came back from it is not at fault.
+    pub fn forgive(&self) {
+        self.forget_returns(0);
+    }
+
+    fn forget_returns(&self, panics: u8) {
         let mut state = self.lock();
         for entry in state.entries.iter_mut().filter(|entry| entry.returned) {
             entry.returned = false;
-            entry.blamed = entry.blamed.saturating_add(1);
+            entry.blamed = entry.blamed.saturating_add(panics);
         }
     }
 

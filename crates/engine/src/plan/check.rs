@@ -100,8 +100,9 @@ impl Plan {
         for (section, common) in filters.chain(outputs) {
             if common.use_buffering == Some(true) {
                 let text = "use_buffering: this version keeps messages in memory until they are \
-                            delivered, not on disk; inputs with a checkpoint read again after a crash \
-                            what was not delivered";
+                            delivered, not on disk; full_action is taken once the window in memory is \
+                            full, whatever max_buffer_size says; inputs with a checkpoint read again \
+                            after a crash what was not delivered";
                 let problem = section.error_at("use_buffering", text);
                 problems.push(Problem { severity: Severity::Warning, ..problem });
             }

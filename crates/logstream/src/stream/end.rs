@@ -105,7 +105,12 @@ impl Stream {
             if is_true {
                 return;
             }
+            let before = Arc::clone(&self.list);
             self.scan(catalog, now);
+            if !self.is_news(&before) {
+                // A stream whose files are gone keeps its last listing; another scan says no more.
+                return;
+            }
         }
     }
 

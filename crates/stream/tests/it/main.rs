@@ -159,6 +159,23 @@ fn panics_are_counted_against_what_came_back_until_it_is_given_up() {
 }
 
 #[test]
+fn a_panic_over_one_delivery_is_not_held_against_another_that_came_back_from_an_error() {
+    let world = World::new(1 << 20, &[("TRUE", options("out"))]);
+    let mut source = world.source();
+    let consumer = &world.consumers[0];
+    append(&mut source, &["poison"], 1);
+    append(&mut source, &["innocent"], 2);
+    for _ in 0..ConsumerOptions::PANICS_MAX {
+        drop((consumer.try_next().unwrap(), consumer.try_next().unwrap()));
+        consumer.forgive();
+        assert_eq!(payloads(&consumer.try_next().unwrap()), ["poison"]);
+        consumer.blame();
+    }
+    assert_eq!(payloads(&consumer.try_next().unwrap()), ["innocent"]);
+    assert_eq!(consumer.counts().dropped(DropReason::Poison), 1);
+}
+
+#[test]
 fn errors_alone_never_give_up_a_delivery() {
     let world = World::new(1 << 20, &[("TRUE", options("out"))]);
     let mut source = world.source();
