@@ -6,6 +6,7 @@
 //! which has none, the name, else the newest file (as Heka does).
 
 use std::collections::HashMap;
+use std::fs;
 use std::io;
 use std::time::{Duration, SystemTime};
 
@@ -80,12 +81,29 @@ pub(crate) fn locate(
             Err(error) => failure = failure.or(Some(error)),
         }
     }
+    // Files are being renamed: what was looked for may have been passed by under its new name.
+    wait |= is_out_of_date(list);
     match (wait, failure, rewritten) {
         (true, ..) => Ok(Found::Wait),
         (_, Some(error), _) => Err(error),
         (_, _, Some(index)) => Ok(Found::Rewritten(index)),
         _ => Ok(Found::Nowhere),
     }
+}
+
+/// Whether other files than those listed stand at some of the paths, or some are gone. Where all are gone the listing
+/// is the last one that there was.
+fn is_out_of_date(list: &[Entry]) -> bool {
+    let ids = list.iter().map(|entry| fs::metadata(&entry.path).ok().map(|it| FileId::of(&it)));
+    let (mut there, mut gone) = (false, false);
+    for (entry, id) in list.iter().zip(ids) {
+        match id {
+            Some(id) if id != entry.id => return true,
+            Some(_) => there = true,
+            None => gone = true,
+        }
+    }
+    there && gone
 }
 
 fn locate_start(list: &[Entry], wanted: &Wanted) -> Result<Found, Error> {
