@@ -24,4 +24,4 @@ pub use ledger::{ConsumerCounts, DropReason, LedgerError, SourceCounts};
 pub use routing::{Route, Stream};
 pub use settle::Settled;
 pub use source::{AppendError, Source};
-pub use storage::{Durability, FileStorage, MemoryStorage, Storage};
+pub use storage::{Durability, FileStorage, GrowingFile, MemoryStorage, Storage};

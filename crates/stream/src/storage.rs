@@ -1,11 +1,17 @@
-//! Small files that must survive a crash (checkpoints, journals), behind a trait so that tests can lose them.
+//! Files that must survive a crash, behind a trait so that tests can tear and lose them.
+//!
+//! Here: small files that are replaced whole (checkpoints, journals), and files that only grow (segments of logs).
+//! Not here: what is in them.
 
-use std::collections::BTreeMap;
+mod file;
+mod memory;
+
+pub use file::FileStorage;
+pub use memory::MemoryStorage;
+
 use std::fmt::Debug;
-use std::fs::{self, File};
-use std::io::{self, Write};
-use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::io::{self, IoSlice};
+use std::path::Path;
 
 /// When a replaced file is safe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,7 +22,7 @@ pub enum Durability {
     PowerCut,
 }
 
-/// Whole small files, replaced atomically.
+/// The files of a daemon.
 pub trait Storage: Send + Sync + Debug {
     /// The content of a file; `None` if there is none.
     ///
@@ -35,84 +41,70 @@ pub trait Storage: Send + Sync + Debug {
     /// # Errors
     /// What the operating system says.
     fn remove(&self, path: &Path) -> io::Result<()>;
+
+    /// Names of the files in a directory, in any order; none if there is no such directory.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    fn list(&self, directory: &Path) -> io::Result<Vec<String>>;
+
+    /// A new, empty file that grows, with its directory. Its name lasts from its first [`GrowingFile::sync`] on.
+    ///
+    /// # Errors
+    /// What the operating system says; also if there is such a file.
+    fn create(&self, path: &Path) -> io::Result<Box<dyn GrowingFile>>;
+
+    /// A file that exists, to read, cut or make longer.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    fn open(&self, path: &Path) -> io::Result<Box<dyn GrowingFile>>;
+
+    /// Bytes that can still be written to the file system of a directory, or of the nearest one above it.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    fn free_bytes(&self, directory: &Path) -> io::Result<u64>;
 }
 
-/// The file system.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct FileStorage;
+/// An open file that only grows at its end.
+pub trait GrowingFile: Send + Sync + Debug {
+    /// Length in bytes.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    fn len(&self) -> io::Result<u64>;
 
-impl Storage for FileStorage {
-    fn read(&self, path: &Path) -> io::Result<Option<Vec<u8>>> {
-        match fs::read(path) {
-            Ok(content) => Ok(Some(content)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error),
-        }
-    }
+    /// Writes all parts behind the end.
+    ///
+    /// # Errors
+    /// What the operating system says; any beginning of the parts may then be in the file.
+    fn append(&mut self, parts: &mut [IoSlice<'_>]) -> io::Result<()>;
 
-    fn replace(&self, path: &Path, content: &[u8], durability: Durability) -> io::Result<()> {
-        let mut name = path.file_name().unwrap_or_default().to_os_string();
-        name.push(".tmp");
-        let temporary = path.with_file_name(name);
-        let mut file = match File::create(&temporary) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                fs::create_dir_all(path.parent().unwrap_or(Path::new("/")))?;
-                File::create(&temporary)?
-            }
-            created => created?,
-        };
-        file.write_all(content)?;
-        if durability == Durability::PowerCut {
-            // Without this a power cut could leave the new name with no content.
-            file.sync_data()?;
-        }
-        fs::rename(&temporary, path)
-    }
+    /// Reads at an offset; fewer bytes than asked for only at the end of the file.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
 
-    fn remove(&self, path: &Path) -> io::Result<()> {
-        match fs::remove_file(path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
-        }
-    }
-}
+    /// Cuts the file to a length.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    fn truncate(&mut self, len: u64) -> io::Result<()>;
 
-/// Files in memory; a switch makes every write fail.
-#[derive(Debug, Default)]
-pub struct MemoryStorage {
-    files: Mutex<BTreeMap<PathBuf, Vec<u8>>>,
-    full: std::sync::atomic::AtomicBool,
-}
-
-impl MemoryStorage {
-    /// From now on writes fail as on a full disk, or no longer do.
-    pub fn set_full(&self, full: bool) {
-        self.full.store(full, std::sync::atomic::Ordering::Relaxed);
-    }
-}
-
-impl Storage for MemoryStorage {
-    fn read(&self, path: &Path) -> io::Result<Option<Vec<u8>>> {
-        Ok(self.files.lock().unwrap_or_else(PoisonError::into_inner).get(path).cloned())
-    }
-
-    fn replace(&self, path: &Path, content: &[u8], _: Durability) -> io::Result<()> {
-        if self.full.load(std::sync::atomic::Ordering::Relaxed) {
-            return Err(io::ErrorKind::StorageFull.into());
-        }
-        let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
-        files.insert(path.to_path_buf(), content.to_vec());
-        Ok(())
-    }
-
-    fn remove(&self, path: &Path) -> io::Result<()> {
-        self.files.lock().unwrap_or_else(PoisonError::into_inner).remove(path);
-        Ok(())
-    }
+    /// Makes all that was written, and the file's name, safe from a power cut. After an error nothing is known of what
+    /// was written since the last success.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    fn sync(&mut self) -> io::Result<()>;
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn replaces_and_removes(storage: &dyn Storage, folder: &Path) {
@@ -141,5 +133,35 @@ mod tests {
         storage.set_full(true);
         assert!(storage.replace(Path::new("a"), b"new", Durability::Crash).is_err());
         assert_eq!(storage.read(Path::new("a")).unwrap().as_deref(), Some(&b"old"[..]));
+    }
+
+    fn files_grow(storage: &dyn Storage, folder: &Path) {
+        let path = folder.join("log/1.log");
+        assert!(storage.list(&folder.join("log")).unwrap().is_empty());
+        assert!(storage.open(&path).is_err());
+        let mut file = storage.create(&path).unwrap();
+        assert!(storage.create(&path).is_err(), "it exists");
+        file.append(&mut [IoSlice::new(b"one "), IoSlice::new(b""), IoSlice::new(b"two ")])
+            .unwrap();
+        file.append(&mut [IoSlice::new(b"three")]).unwrap();
+        file.sync().unwrap();
+        let mut buffer = [0; 6];
+        assert_eq!(file.read_at(&mut buffer, 2).unwrap(), 6);
+        assert_eq!(&buffer, b"e two ");
+        assert_eq!(file.read_at(&mut buffer, 10).unwrap(), 3);
+        file.truncate(4).unwrap();
+        let mut again = storage.open(&path).unwrap();
+        again.append(&mut [IoSlice::new(b"four")]).unwrap();
+        assert_eq!(again.len().unwrap(), 8);
+        assert_eq!(storage.read(&path).unwrap().unwrap(), b"one four");
+        assert_eq!(storage.list(&folder.join("log")).unwrap(), ["1.log"]);
+        assert!(storage.free_bytes(&folder.join("not/there")).unwrap() > 0);
+    }
+
+    #[test]
+    fn both_storages_have_files_that_grow() {
+        let folder = tempfile::tempdir().unwrap();
+        files_grow(&FileStorage, folder.path());
+        files_grow(&MemoryStorage::default(), Path::new("/nowhere"));
     }
 }
