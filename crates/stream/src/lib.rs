@@ -11,6 +11,7 @@ mod clock;
 mod consumer;
 mod delivery;
 mod ledger;
+mod log;
 mod routing;
 mod settle;
 mod source;
@@ -21,6 +22,10 @@ pub use clock::{Clock, ManualClock, SystemClock};
 pub use consumer::{Consumer, ConsumerOptions, FullAction};
 pub use delivery::{Ack, Delivery, Keep};
 pub use ledger::{ConsumerCounts, DropReason, LedgerError, SourceCounts};
+pub use log::{
+    CursorState, Damage, Group, LogError, LogReader, LogSettings, LogState, LogWriter,
+    PositionState, RecordHeader, RecordKind, RecordMeta, Recovered, Segment, StoredRecord,
+};
 pub use routing::{Route, Stream};
 pub use settle::Settled;
 pub use source::{AppendError, Source};

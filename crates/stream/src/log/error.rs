@@ -1,0 +1,42 @@
+//! What can go wrong with a log.
+
+use std::io;
+use std::path::PathBuf;
+
+/// A log cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum LogError {
+    /// A segment does not begin as one.
+    #[error("not a segment of a log: {0}")]
+    SegmentHeader(&'static str),
+    /// A file could not be read or written.
+    #[error("cannot {tried} {path}: {source}", path = path.display())]
+    Io {
+        /// What was tried.
+        tried: &'static str,
+        /// The file or directory.
+        path: PathBuf,
+        /// Why it failed.
+        source: io::Error,
+    },
+    /// What a record holds cannot be understood, though its checksum is right.
+    #[error("a record cannot be understood: {0}")]
+    Content(String),
+}
+
+impl LogError {
+    pub(crate) fn io(
+        tried: &'static str,
+        path: impl Into<PathBuf>,
+    ) -> impl FnOnce(io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::Io { tried, path, source }
+    }
+
+    /// True if the disk has no room.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        use io::ErrorKind::{QuotaExceeded, StorageFull};
+        matches!(self, Self::Io { source, .. } if matches!(source.kind(), StorageFull | QuotaExceeded))
+    }
+}

@@ -1,0 +1,177 @@
+use std::path::Path;
+
+use super::*;
+use crate::storage::MemoryStorage;
+
+const SEGMENT_BYTES: u64 = 4096;
+
+fn open(storage: &Arc<dyn Storage>) -> (LogWriter, Recovered) {
+    let settings = LogSettings { directory: "/log".into(), segment_bytes: SEGMENT_BYTES };
+    LogWriter::open(Arc::clone(storage), settings).unwrap()
+}
+
+fn push(group: &mut Group, sequence: u64, raw: &[u8]) {
+    let meta = RecordMeta { kind: RecordKind::Batch, messages: 1, sequence, time_ns: 5 };
+    group.push(meta, &Buffer::from(raw.to_vec()), |out| {
+        out.extend_from_slice(b"rest");
+        crate::log::put_progress(out, Some(("in", sequence * 10)));
+    });
+}
+
+fn write(writer: &mut LogWriter, state: &mut LogState, sequences: Range<u64>, len: usize) {
+    let mut group = writer.group();
+    sequences.clone().for_each(|sequence| push(&mut group, sequence, &vec![b'x'; len]));
+    writer.write(&group, state, 1).unwrap();
+    writer.sync().unwrap();
+    state.next_sequence = sequences.end;
+}
+
+fn read(storage: &Arc<dyn Storage>, from: u64) -> (Vec<u64>, Vec<Damage>) {
+    let mut reader = LogReader::new(Arc::clone(storage), Path::new("/log"), from);
+    let mut found = Vec::new();
+    while let Some(record) = reader.next().unwrap() {
+        found.push(record.header.sequence);
+    }
+    (found, reader.take_damage())
+}
+
+#[test]
+fn what_is_written_is_read_over_segments_and_restarts() {
+    let storage: Arc<dyn Storage> = Arc::new(MemoryStorage::default());
+    let (mut writer, recovered) = open(&storage);
+    assert_eq!(recovered.state, LogState::default());
+    let mut state = LogState::default();
+    for start in 0..20 {
+        write(&mut writer, &mut state, start * 3..start * 3 + 3, 200);
+    }
+    write(&mut writer, &mut state, 60..61, 10_000);
+    assert!(writer.segments().len() > 3);
+    assert_eq!(read(&storage, 0), ((0..61).collect(), vec![]));
+    assert_eq!(read(&storage, 37), ((37..61).collect(), vec![]));
+    drop(writer);
+    let (mut writer, recovered) = open(&storage);
+    assert_eq!(recovered.state.next_sequence, 61);
+    assert_eq!(recovered.state.positions["in"].logged, 600);
+    assert!(recovered.damage.is_empty() && recovered.torn.is_none());
+    let mut state = recovered.state;
+    write(&mut writer, &mut state, 61..63, 20);
+    assert_eq!(read(&storage, 55), ((55..63).collect(), vec![]));
+}
+
+#[test]
+fn a_torn_tail_is_cut_and_the_log_goes_on() {
+    let storage: Arc<dyn Storage> = Arc::new(MemoryStorage::default());
+    let (mut writer, _) = open(&storage);
+    let mut state = LogState::default();
+    write(&mut writer, &mut state, 0..5, 100);
+    let path = writer.path_of_last();
+    let whole = storage.read(&path).unwrap().unwrap();
+    let last = whole.len() - whole.len() / 8;
+    let padding = whole.iter().rev().take_while(|&&byte| byte == 0).count() - 3;
+    for cut in (last..whole.len()).rev() {
+        storage.replace(&path, &whole[..cut], Durability::Crash).unwrap();
+        let (_, recovered) = open(&storage);
+        let kept = if cut >= whole.len() - padding { 5 } else { 4 };
+        assert_eq!(recovered.torn.map(|torn| torn.to), (kept == 4).then_some(cut as u64), "{cut}");
+        assert_eq!(recovered.state.next_sequence, kept);
+        assert!(recovered.damage.is_empty());
+        assert_eq!(read(&storage, 0), ((0..kept).collect(), vec![]));
+    }
+}
+
+#[test]
+fn damage_costs_what_lies_in_it_and_is_told_with_its_place() {
+    let storage: Arc<dyn Storage> = Arc::new(MemoryStorage::default());
+    let (mut writer, _) = open(&storage);
+    let mut state = LogState::default();
+    write(&mut writer, &mut state, 0..10, 300);
+    let path = writer.path_of_last();
+    let whole = storage.read(&path).unwrap().unwrap();
+    for at in SEGMENT_HEADER_BYTES..whole.len() {
+        let mut damaged = whole.clone();
+        damaged[at] ^= 0x40;
+        storage.replace(&path, &damaged, Durability::Crash).unwrap();
+        let (found, damage) = read(&storage, 0);
+        assert!(found.len() >= 9, "{at}: {found:?}");
+        if found.len() == 9 {
+            assert_eq!(damage.len(), 1, "{at}");
+            assert!((damage[0].from..damage[0].to).contains(&(at as u64)), "{at}: {damage:?}");
+        }
+    }
+}
+
+#[test]
+fn a_segment_without_its_header_is_read_all_the_same() {
+    let storage: Arc<dyn Storage> = Arc::new(MemoryStorage::default());
+    let (mut writer, _) = open(&storage);
+    let mut state = LogState::default();
+    write(&mut writer, &mut state, 0..10, 300);
+    let path = writer.path_of_last();
+    let mut content = storage.read(&path).unwrap().unwrap();
+    content[..SEGMENT_HEADER_BYTES].fill(0xff);
+    storage.replace(&path, &content, Durability::Crash).unwrap();
+    let (found, damage) = read(&storage, 0);
+    assert_eq!(found, (0..10).collect::<Vec<_>>());
+    assert_eq!((damage[0].from, damage[0].to), (0, 64));
+    assert_eq!(open(&storage).1.state.next_sequence, 10);
+}
+
+#[test]
+fn a_full_disk_leaves_the_log_as_it_was() {
+    let memory = Arc::new(MemoryStorage::default());
+    let storage: Arc<dyn Storage> = Arc::clone(&memory) as _;
+    let (mut writer, _) = open(&storage);
+    let mut state = LogState::default();
+    write(&mut writer, &mut state, 0..3, 100);
+    memory.set_full(true);
+    let mut group = writer.group();
+    push(&mut group, 3, b"more");
+    assert!(writer.write(&group, &state, 1).unwrap_err().is_full());
+    assert_eq!(read(&storage, 0).0, [0, 1, 2]);
+    memory.set_full(false);
+    writer.write(&group, &state, 1).unwrap();
+    assert_eq!(read(&storage, 0), ((0..4).collect(), vec![]));
+}
+
+#[test]
+fn the_oldest_segments_can_be_removed() {
+    let storage: Arc<dyn Storage> = Arc::new(MemoryStorage::default());
+    let (mut writer, _) = open(&storage);
+    let mut state = LogState::default();
+    for start in 0..6 {
+        write(&mut writer, &mut state, start..start + 1, 3000);
+    }
+    while writer.segments().nth(1).is_some_and(|second| second.first() <= 3) {
+        writer.remove_oldest().unwrap();
+    }
+    assert_eq!(read(&storage, 0).0, [3, 4, 5]);
+    while writer.segments().next().is_some() {
+        writer.remove_oldest().unwrap();
+    }
+    assert_eq!(writer.bytes(), 0);
+    write(&mut writer, &mut state, 6..7, 10);
+    assert_eq!(read(&storage, 0).0, [6]);
+}
+
+#[test]
+fn bytes_of_a_message_that_look_like_a_record_are_not_one() {
+    let other: Arc<dyn Storage> = Arc::new(MemoryStorage::default());
+    let (mut writer, _) = open(&other);
+    write(&mut writer, &mut LogState::default(), 0..1, 50);
+    let foreign = other.read(&writer.path_of_last()).unwrap().unwrap();
+    let storage: Arc<dyn Storage> = Arc::new(MemoryStorage::default());
+    let (mut writer, _) = open(&storage);
+    let mut group = writer.group();
+    push(&mut group, 7, &foreign[SEGMENT_HEADER_BYTES..]);
+    push(&mut group, 8, b"behind");
+    writer.write(&group, &LogState::default(), 1).unwrap();
+    let path = writer.path_of_last();
+    let mut content = storage.read(&path).unwrap().unwrap();
+    let header = content.windows(4).rposition(|four| four == b"HEK1").unwrap();
+    let (_, inner) = (header, &foreign[SEGMENT_HEADER_BYTES..SEGMENT_HEADER_BYTES + 8]);
+    let embedded = content.windows(8).rposition(|eight| eight == inner).unwrap();
+    let own = content[..embedded].windows(4).rposition(|four| four == b"HEK1").unwrap();
+    content[own] ^= 1;
+    storage.replace(&path, &content, Durability::Crash).unwrap();
+    assert_eq!(read(&storage, 0).0, [8]);
+}
