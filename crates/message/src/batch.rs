@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::field::FieldEntry;
 use crate::record::{Headers, RecordEntry};
-use crate::{Buffer, Envelope, NameId, Names, Record, Span};
+use crate::{Buffer, Envelope, NameId, Names, Record, Span, Uuid};
 
 /// A set of message variables.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -38,6 +38,18 @@ impl Variables {
     pub const SIGNER: Self = Self(1 << 10);
     /// The untouched encoded message; not a matcher variable.
     pub const WIRE: Self = Self(1 << 11);
+
+    /// Every variable there is.
+    const ALL: Self = Self((1 << 12) - 1);
+
+    pub(crate) fn to_bits(self) -> u16 {
+        self.0
+    }
+
+    /// `None` if a bit stands for no variable.
+    pub(crate) fn from_bits(bits: u16) -> Option<Self> {
+        Self::ALL.contains(Self(bits)).then_some(Self(bits))
+    }
 
     /// True if all variables of `other` are in this set.
     #[must_use]
@@ -82,6 +94,10 @@ pub(crate) struct Store {
     pub(crate) envelope: Arc<Envelope>,
     pub(crate) timestamp: i64,
     pub(crate) number: u64,
+    /// The key that ids derive from; that of the process which built the batch.
+    pub(crate) id_key: [u64; 2],
+    /// The index that each record's id derives from; empty: its place in the batch.
+    pub(crate) id_indexes: Vec<u32>,
     pub(crate) records: Vec<RecordEntry>,
     pub(crate) fields: Vec<FieldEntry>,
     pub(crate) values: Vec<u64>,
@@ -105,6 +121,12 @@ impl Store {
             return self.names.name(id);
         }
         self.local_names.get(id.index()).map_or(&[], |&span| self.bytes(span))
+    }
+
+    /// The id of record `index` if it sets none itself.
+    pub(crate) fn derived_id(&self, index: u32) -> Uuid {
+        let index = self.id_indexes.get(index as usize).copied().unwrap_or(index);
+        Uuid::derive(self.id_key, self.number, index)
     }
 
     pub(crate) fn envelope_sets(&self) -> Variables {
@@ -132,13 +154,15 @@ impl Store {
             + self.fields.len() * size_of::<FieldEntry>()
             + self.values.len() * size_of::<u64>()
             + self.headers.len() * size_of::<Headers>()
+            + self.local_names.len() * size_of::<Span>()
+            + self.id_indexes.len() * size_of::<u32>()
     }
 }
 
 /// Messages that were read, decoded or made together: immutable, shared by `Arc`.
 #[derive(Debug)]
 pub struct Batch {
-    store: Store,
+    pub(crate) store: Store,
 }
 
 impl Batch {
@@ -186,7 +210,7 @@ impl Batch {
         self.store.timestamp
     }
 
-    /// Number of the batch in this process; the ids of its messages derive from it.
+    /// Number of the batch in the process that built it; the ids of its messages derive from it.
     #[must_use]
     pub fn number(&self) -> u64 {
         self.store.number

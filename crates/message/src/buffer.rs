@@ -127,6 +127,12 @@ impl Buffer {
         Self::from(Vec::new())
     }
 
+    /// A buffer of the first `len` of `bytes`; the rest is kept but not seen.
+    pub(crate) fn of_prefix(bytes: Vec<u8>, len: usize) -> Self {
+        let len = len.min(bytes.len());
+        Self(Arc::new(Shared { bytes, len, pool: None }))
+    }
+
     /// Bytes that it occupies, used or not.
     #[must_use]
     pub fn capacity(&self) -> usize {

@@ -7,6 +7,7 @@ use crate::batch::{Store, Variables};
 use crate::field::FieldEntry;
 use crate::names::hash_name;
 use crate::record::{Headers, RecordEntry};
+use crate::uuid::process_key;
 use crate::{Batch, Buffer, BuildError, Envelope, NameId, Names, Record, Span, Value, ValueType};
 
 /// Numbers batches; the ids of messages derive from it.
@@ -50,6 +51,8 @@ impl BatchBuilder {
                 envelope,
                 timestamp,
                 number,
+                id_key: process_key(),
+                id_indexes: Vec::new(),
                 records: Vec::new(),
                 fields: Vec::new(),
                 values: Vec::new(),
@@ -433,7 +436,15 @@ impl RecordBuilder<'_> {
                 let first = std::mem::replace(&mut entry.value, store.values.len() as u64);
                 store.values.extend([first, bits]);
             }
-            _ => store.values.push(bits),
+            count => {
+                // A field added since and removed again may have left its values behind these.
+                let first = entry.value as usize;
+                if first + count as usize != store.values.len() {
+                    entry.value = store.values.len() as u64;
+                    store.values.extend_from_within(first..first + count as usize);
+                }
+                store.values.push(bits);
+            }
         }
         entry.count += 1;
         self.changed();
@@ -806,6 +817,22 @@ mod tests {
             "[b=[Int(2)], a=[Str([120])]]"
         );
         assert_eq!(record.uuid(), Some(Uuid([1; 16])));
+    }
+
+    #[test]
+    fn values_added_behind_those_of_a_removed_field_are_the_fields_own() {
+        let mut builder = builder(b"");
+        let mut record = builder.record();
+        let (a, b) = (record.name_id(b"a"), record.name_id(b"b"));
+        for (name, first) in [(a, 0), (b, 10)] {
+            record.empty_field(name, b"", ValueType::Integer);
+            (first..first + 3).for_each(|value| record.push_value(Value::Int(value)).unwrap());
+        }
+        record.remove_field(1).push_value(Value::Int(3)).unwrap();
+        record.commit().unwrap();
+        let batch = builder.finish();
+        let values: Vec<_> = batch.record(0).unwrap().field(a).unwrap().values().collect();
+        assert_eq!(values, [0, 1, 2, 3].map(Value::Int));
     }
 
     #[test]

@@ -21,6 +21,14 @@ impl NameId {
         Self(index as u32 | LOCAL)
     }
 
+    pub(crate) fn to_bits(self) -> u32 {
+        self.0
+    }
+
+    pub(crate) fn from_bits(bits: u32) -> Self {
+        Self(bits)
+    }
+
     /// True if the id holds in every batch.
     #[must_use]
     pub fn is_global(self) -> bool {

@@ -72,7 +72,7 @@ impl<'a> Record<'a> {
         if self.entry.own.contains(Variables::UUID) {
             return self.uuid_bytes().try_into().ok().map(Uuid);
         }
-        (!self.entry.detached).then(|| Uuid::derive(self.store.number, self.index))
+        (!self.entry.detached).then(|| self.store.derived_id(self.index))
     }
 
     /// The bytes that the record itself set as `Uuid`, whatever their length.

@@ -12,11 +12,10 @@ impl Uuid {
     /// Length of the text form.
     pub const TEXT_LEN: usize = 36;
 
-    /// The id of record `index` of batch number `batch`: version 4 in form, the same at every call in this
-    /// process, unpredictable from outside it.
+    /// The id of record `index` of batch number `batch`: version 4 in form, the same for the same key,
+    /// unpredictable without it.
     #[must_use]
-    pub(crate) fn derive(batch: u64, index: u32) -> Self {
-        let [first, second] = process_key();
+    pub(crate) fn derive([first, second]: [u64; 2], batch: u64, index: u32) -> Self {
         let high = mix(first ^ mix(batch.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ u64::from(index)));
         let low = mix(second ^ high.rotate_left(23) ^ (u64::from(index) << 32) ^ batch);
         let mut bytes = [0; 16];
@@ -71,7 +70,7 @@ impl fmt::Display for Uuid {
 }
 
 /// Two words that differ in every process; std seeds its hash maps from the operating system's entropy.
-fn process_key() -> [u64; 2] {
+pub(crate) fn process_key() -> [u64; 2] {
     static KEY: OnceLock<[u64; 2]> = OnceLock::new();
     *KEY.get_or_init(|| [RandomState::new().hash_one(1_u8), RandomState::new().hash_one(2_u8)])
 }
@@ -93,10 +92,11 @@ mod tests {
         let mut seen = HashSet::new();
         for batch in 0..50 {
             for index in 0..200 {
-                let uuid = Uuid::derive(batch, index);
-                assert_eq!(uuid, Uuid::derive(batch, index));
+                let uuid = Uuid::derive([1, 2], batch, index);
+                assert_eq!(uuid, Uuid::derive([1, 2], batch, index));
                 assert_eq!((uuid.0[6] >> 4, uuid.0[8] >> 6), (4, 2));
                 assert!(seen.insert(uuid), "id twice at {batch} {index}");
+                assert!(seen.insert(Uuid::derive([1, 3], batch, index)), "the key has no effect");
             }
         }
     }
