@@ -1,6 +1,7 @@
 //! The byte budget of what is in flight: accounted, never guessed.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -15,7 +16,24 @@ pub struct Budget {
 #[derive(Debug)]
 pub struct Permit {
     /// Held for its drop.
-    _permit: OwnedSemaphorePermit,
+    _permit: Option<OwnedSemaphorePermit>,
+    counted: Option<(Arc<AtomicU64>, u64)>,
+}
+
+impl Permit {
+    /// Bytes that are counted and not waited for.
+    pub(crate) fn counted(counter: &Arc<AtomicU64>, bytes: u64) -> Self {
+        counter.fetch_add(bytes, Ordering::Relaxed);
+        Self { _permit: None, counted: Some((Arc::clone(counter), bytes)) }
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        if let Some((counter, bytes)) = &self.counted {
+            counter.fetch_sub(*bytes, Ordering::Relaxed);
+        }
+    }
 }
 
 /// No budget is larger: permits are counted in 32 bits.
@@ -34,7 +52,16 @@ impl Budget {
     pub async fn take(&self, bytes: usize) -> Permit {
         let bytes = u32::try_from(bytes).unwrap_or(u32::MAX).min(self.total);
         let permit = Arc::clone(&self.semaphore).acquire_many_owned(bytes).await;
-        Permit { _permit: permit.expect("the semaphore is never closed") }
+        let permit = Some(permit.expect("the semaphore is never closed"));
+        Permit { _permit: permit, counted: None }
+    }
+
+    /// Takes `bytes` if that many are free now.
+    #[must_use]
+    pub fn try_take(&self, bytes: usize) -> Option<Permit> {
+        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX).min(self.total);
+        let permit = Arc::clone(&self.semaphore).try_acquire_many_owned(bytes).ok()?;
+        Some(Permit { _permit: Some(permit), counted: None })
     }
 
     /// Bytes in use.

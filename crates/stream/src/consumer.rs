@@ -1,16 +1,27 @@
 //! A consumer: its cursor over the batches that it matched, its window, its counters.
+//!
+//! A consumer with a log that does not keep up is *behind*: from a sequence number on its batches are not in its window
+//! but in the log only, and come back into the window when there is room. Invariant: every batch that it selected and
+//! has not answered for is either in the window or at or above the number from which it is behind, never in both.
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use heka_message::Selection;
 use tokio::sync::Notify;
 
 use crate::delivery::{Ack, Delivery, Published};
 use crate::ledger::{ConsumerCounts, DropReason};
+use crate::letters::{DeadLetters, LetterMeta};
+use crate::settle::Settlement;
 
-/// What happens when a consumer's window is full.
+mod durable;
+
+pub use durable::DurableOptions;
+pub(crate) use durable::{Logged, Room, Want};
+
+/// What happens when a consumer's window, or what it may have in the log, is full.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum FullAction {
     /// The sources whose messages it matches wait.
@@ -18,7 +29,7 @@ pub enum FullAction {
     Block,
     /// New messages are dropped for it, and counted.
     Drop,
-    /// As `Drop`, and the daemon is asked to shut down.
+    /// As `Block`, and the daemon is asked to shut down.
     Shutdown,
 }
 
@@ -35,6 +46,10 @@ pub struct ConsumerOptions {
     pub signer: Option<Box<[u8]>>,
     /// How often the plugin may panic over a delivery before it is given up as poison.
     pub panics_max: u8,
+    /// How its messages are kept on disk; `None`: they are not.
+    pub durable: Option<DurableOptions>,
+    /// Where messages go that it gives up for good; `None`: nowhere.
+    pub letters: Option<DeadLetters>,
 }
 
 impl ConsumerOptions {
@@ -52,6 +67,8 @@ impl ConsumerOptions {
             window_bytes: Self::WINDOW_BYTES,
             signer: None,
             panics_max: Self::PANICS_MAX,
+            durable: None,
+            letters: None,
         }
     }
 }
@@ -66,6 +83,8 @@ pub struct Consumer {
     /// Room in the window, or the end.
     writable: Notify,
     full: Notify,
+    log: OnceLock<Logged>,
+    trouble: Mutex<Option<Box<str>>>,
 }
 
 #[derive(Debug, Default)]
@@ -77,15 +96,20 @@ struct State {
     next: usize,
     held_bytes: usize,
     closed: bool,
+    log: durable::LogState,
 }
 
 #[derive(Debug)]
 struct Entry {
-    /// `None` once it is done, so that the bytes are free even while an older entry is not.
+    /// `None` once its bytes are not needed any more, so that they are free even while an older entry is not.
     published: Option<Arc<Published>>,
+    /// `None` for a batch that was read from the log, and once it is done.
+    settlement: Option<Arc<Settlement>>,
     selection: Selection,
     records: u64,
     bytes: usize,
+    /// Sequence number in the log; 0 without one.
+    sequence: u64,
     /// How often the plugin panicked with it in its hands.
     blamed: u8,
     /// It was handed out and came back.
@@ -117,6 +141,8 @@ impl Consumer {
             readable: Notify::new(),
             writable: Notify::new(),
             full: Notify::new(),
+            log: OnceLock::new(),
+            trouble: Mutex::default(),
         })
     }
 
@@ -156,19 +182,23 @@ impl Consumer {
             state.next += 1;
             let panics_max = self.options.panics_max;
             let entry = state.entries.get_mut(place)?;
-            if entry.blamed >= panics_max {
-                drop(state);
+            let selection = entry.selection.clone();
+            let Some(published) = entry.published.clone() else { continue };
+            let sequence = entry.sequence;
+            let is_poison = entry.blamed >= panics_max;
+            if !is_poison {
+                entry.place = Place::Out;
+            }
+            drop(state);
+            if is_poison {
+                self.poisoned(&published, &selection);
                 self.finish(number, true, |counts, records| {
                     counts.give_up(records, DropReason::Poison);
                 });
                 continue;
             }
-            entry.place = Place::Out;
-            let selection = entry.selection.clone();
-            let published = entry.published.clone();
-            drop(state);
-            let Some(published) = published else { continue };
-            let ack = Ack { consumer: Arc::clone(self), number, rejected: 0, answered: false };
+            let ack =
+                Ack { consumer: Arc::clone(self), number, sequence, rejected: 0, answered: false };
             return Some(Delivery { published, selection, ack });
         }
     }
@@ -204,8 +234,19 @@ impl Consumer {
         }
     }
 
-    /// Gives up all that waits or is out; returns the number of messages. With `settle` their source may move
-    /// on; without, as at a shutdown, it will read them again.
+    /// Why the plugin cannot deliver at the moment, for those who wait for it; `None`: it can.
+    pub fn set_trouble(&self, why: Option<&str>) {
+        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = why.map(Into::into);
+    }
+
+    /// Why the plugin cannot deliver at the moment.
+    #[must_use]
+    pub fn trouble(&self) -> Option<Box<str>> {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Gives up all that waits or is out in memory; returns the number of messages. With `settle` their source may
+    /// move on; without, as at a shutdown, it will read them again.
     pub fn give_up(&self, reason: DropReason, settle: bool) -> u64 {
         let mut lost = 0;
         loop {
@@ -221,7 +262,7 @@ impl Consumer {
         }
     }
 
-    /// Bytes of the batches that it holds.
+    /// Bytes of the batches that it holds in memory.
     #[must_use]
     pub fn held_bytes(&self) -> usize {
         self.lock().held_bytes
@@ -233,9 +274,15 @@ impl Consumer {
         self.lock().entries.len()
     }
 
-    /// Waits until a message was dropped because the window was full.
+    /// Waits until something could not be taken because it was full.
     pub async fn overflowed(&self) {
         self.full.notified().await;
+    }
+
+    /// True if the window has room now.
+    pub(crate) fn has_window(&self) -> bool {
+        let state = self.lock();
+        !state.closed && state.held_bytes < self.options.window_bytes
     }
 
     /// Waits until the window has room. False: there is none and the message is to be dropped, or it is closed.
@@ -253,30 +300,25 @@ impl Consumer {
                     return true;
                 }
             }
-            if self.options.full_action != FullAction::Block {
-                self.full.notify_one();
+            if !self.waits_when_full() {
                 return false;
             }
             writable.await;
         }
     }
 
+    /// Something does not fit: asks for what its `full_action` says. True: whoever brings it is to wait.
+    fn waits_when_full(&self) -> bool {
+        if self.options.full_action != FullAction::Block {
+            self.full.notify_one();
+        }
+        self.options.full_action != FullAction::Drop
+    }
+
     pub(crate) fn push(&self, published: &Arc<Published>, selection: Selection, records: u64) {
-        let bytes = published.batch.memory_bytes();
-        let published = Some(Arc::clone(published));
         self.counts.hold(records);
-        let mut state = self.lock();
-        state.held_bytes += bytes;
-        state.entries.push_back(Entry {
-            published,
-            selection,
-            records,
-            bytes,
-            blamed: 0,
-            returned: false,
-            place: Place::Waiting,
-        });
-        drop(state);
+        let settlement = published.settlement.clone();
+        self.lock().push(Entry::new(published, settlement, selection, (records, 0)));
         self.readable.notify_one();
     }
 
@@ -293,7 +335,7 @@ impl Consumer {
         let mut state = self.lock();
         let Some(place) = place_of(&state, number) else { return };
         let Some(entry) = state.entries.get_mut(place) else { return };
-        if entry.place != Place::Out {
+        if entry.place != Place::Out || entry.published.is_none() {
             return;
         }
         entry.place = Place::Waiting;
@@ -303,6 +345,21 @@ impl Consumer {
         drop(state);
         self.counts.redeliver(records);
         self.readable.notify_one();
+    }
+
+    /// The plugin has all it needs of a delivery, but cannot answer for it yet: its bytes are free.
+    pub(crate) fn free_bytes_of(&self, number: u64) {
+        let mut state = self.lock();
+        let Some(place) = place_of(&state, number) else { return };
+        let Some(entry) = state.entries.get_mut(place) else { return };
+        if entry.place != Place::Out {
+            return;
+        }
+        let (published, bytes) = (entry.published.take(), std::mem::take(&mut entry.bytes));
+        state.held_bytes -= bytes;
+        drop(state);
+        drop(published);
+        self.has_room();
     }
 
     /// Takes an entry out of the books exactly once, whoever is first.
@@ -316,22 +373,80 @@ impl Consumer {
         entry.place = Place::Done;
         let (records, bytes) = (entry.records, entry.bytes);
         let published = entry.published.take();
+        let settlement = entry.settlement.take();
         state.held_bytes -= bytes;
-        while state.entries.front().is_some_and(|entry| entry.place == Place::Done) {
-            state.entries.pop_front();
+        while state.entries.pop_front_if(|entry| entry.place == Place::Done).is_some() {
             state.first += 1;
             state.next = state.next.saturating_sub(1);
         }
+        let ring = self.options.durable.is_some() && state.log.count_answer(&self.options);
         drop(state);
         count(&self.counts, records);
-        if let Some(published) = published.filter(|_| settle) {
-            published.settlement.release();
+        if let Some(settlement) = settlement.filter(|_| settle) {
+            match &self.options.durable {
+                // Its state has to be made anew from the log, so the batch has to get there.
+                Some(durable) if durable.keeps_state => {}
+                Some(_) => settlement.answered(),
+                None => settlement.release(),
+            }
         }
+        drop(published);
+        if ring && let Some(log) = self.log.get() {
+            log.commit.ring();
+        }
+        self.has_room();
+    }
+
+    /// Bytes were freed: who waits for room is told.
+    fn has_room(&self) {
         self.writable.notify_waiters();
+        if let Some(log) = self.log.get()
+            && self.wants_more()
+        {
+            log.catch_up.ring();
+        }
+    }
+
+    fn poisoned(&self, published: &Published, selection: &Selection) {
+        if let Some(letters) = &self.options.letters {
+            let why = "the plugin panicked over it again and again";
+            let batch = &published.batch;
+            for record in selection.iter(batch.len()).filter_map(|index| batch.record(index)) {
+                letters.send(&LetterMeta { plugin: &self.options.name, why, input: None }, &record);
+            }
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn push(&mut self, entry: Entry) {
+        self.held_bytes += entry.bytes;
+        self.entries.push_back(entry);
+    }
+}
+
+impl Entry {
+    fn new(
+        published: &Arc<Published>,
+        settlement: Option<Arc<Settlement>>,
+        selection: Selection,
+        (records, sequence): (u64, u64),
+    ) -> Self {
+        Self {
+            bytes: published.batch.memory_bytes(),
+            published: Some(Arc::clone(published)),
+            settlement,
+            selection,
+            records,
+            sequence,
+            blamed: 0,
+            returned: false,
+            place: Place::Waiting,
+        }
     }
 }
 

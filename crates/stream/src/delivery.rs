@@ -12,7 +12,8 @@ use crate::settle::Settlement;
 #[derive(Debug)]
 pub(crate) struct Published {
     pub(crate) batch: Batch,
-    pub(crate) settlement: Settlement,
+    /// `None` for a batch that was read from the log.
+    pub(crate) settlement: Option<Arc<Settlement>>,
     /// Held for its drop.
     pub(crate) _permit: Permit,
 }
@@ -84,11 +85,27 @@ impl Keep {
 pub struct Ack {
     pub(crate) consumer: Arc<Consumer>,
     pub(crate) number: u64,
+    pub(crate) sequence: u64,
     pub(crate) rejected: u64,
     pub(crate) answered: bool,
 }
 
 impl Ack {
+    /// The batch's number in the log; 0 where the consumer has none.
+    #[must_use]
+    pub fn sequence(&self) -> u64 {
+        self.sequence
+    }
+
+    /// The plugin has all it needs, but what it made of it is not safe yet: the bytes are free, and the duty to answer
+    /// stays. Dropped without an answer, the delivery stays unanswered; it does not come again in this run.
+    #[must_use]
+    pub fn owe(mut self) -> Owed {
+        self.answered = true;
+        self.consumer.free_bytes_of(self.number);
+        Owed { consumer: Arc::clone(&self.consumer), number: self.number, rejected: self.rejected }
+    }
+
     /// All records are where they belong, those rejected before left out.
     pub fn delivered(mut self) {
         self.answered = true;
@@ -112,5 +129,21 @@ impl Drop for Ack {
         if !self.answered {
             self.consumer.take_back(self.number);
         }
+    }
+}
+
+/// An answer that is still owed, see [`Ack::owe`].
+#[derive(Debug)]
+#[must_use]
+pub struct Owed {
+    consumer: Arc<Consumer>,
+    number: u64,
+    rejected: u64,
+}
+
+impl Owed {
+    /// What the plugin made of the delivery is safe now.
+    pub fn delivered(self) {
+        self.consumer.acknowledge(self.number, self.rejected);
     }
 }

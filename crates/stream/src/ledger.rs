@@ -1,6 +1,10 @@
 //! The ledger: every message ends in exactly one state, and each state has a counter.
 
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::consumer::Consumer;
 
 /// Why a consumer finally gave up a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -13,11 +17,14 @@ pub enum DropReason {
     Poison,
     /// The plugin stopped, or the deadline of the shutdown passed.
     Stopped,
+    /// It was on disk and could not be read any more.
+    Damaged,
 }
 
 impl DropReason {
     /// All reasons, in the order of their counters.
-    pub const ALL: [Self; 4] = [Self::Full, Self::Rejected, Self::Poison, Self::Stopped];
+    pub const ALL: [Self; 5] =
+        [Self::Full, Self::Rejected, Self::Poison, Self::Stopped, Self::Damaged];
 
     /// The name used in reports and metrics.
     #[must_use]
@@ -27,6 +34,7 @@ impl DropReason {
             Self::Rejected => "rejected",
             Self::Poison => "poison",
             Self::Stopped => "stopped",
+            Self::Damaged => "damaged",
         }
     }
 }
@@ -38,9 +46,56 @@ pub struct SourceCounts {
     filtered: AtomicU64,
     bytes: AtomicU64,
     batches: AtomicU64,
+    waits: Mutex<Waits>,
+}
+
+/// Appends that wait now, and what they wait for.
+#[derive(Debug, Default)]
+struct Waits {
+    waiting: usize,
+    since: Option<Instant>,
+    total: Duration,
+    consumer: Option<Arc<Consumer>>,
+}
+
+/// What sources wait for.
+#[derive(Debug, Clone)]
+pub struct Waiting {
+    /// For how long at least one has been waiting.
+    pub lasts: Duration,
+    /// The consumer without room; `None`: the memory budget.
+    pub consumer: Option<Arc<Consumer>>,
 }
 
 impl SourceCounts {
+    /// What sources wait for now; `None` if none waits.
+    #[must_use]
+    pub fn waiting(&self) -> Option<Waiting> {
+        let waits = self.waits();
+        let lasts = waits.since?.elapsed();
+        Some(Waiting { lasts, consumer: waits.consumer.clone() })
+    }
+
+    /// For how long sources have waited in all, counted while at least one does.
+    #[must_use]
+    pub fn waited(&self) -> Duration {
+        let waits = self.waits();
+        waits.total + waits.since.map_or(Duration::ZERO, |since| since.elapsed())
+    }
+
+    /// Until the guard is dropped a source waits.
+    pub(crate) fn wait(self: &Arc<Self>, consumer: Option<&Arc<Consumer>>) -> WaitGuard {
+        let mut waits = self.waits();
+        waits.waiting += 1;
+        waits.since.get_or_insert_with(Instant::now);
+        waits.consumer = consumer.cloned();
+        WaitGuard { counts: Arc::clone(self) }
+    }
+
+    fn waits(&self) -> MutexGuard<'_, Waits> {
+        self.waits.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Messages appended to the stream.
     #[must_use]
     pub fn received(&self) -> u64 {
@@ -70,6 +125,24 @@ impl SourceCounts {
         self.filtered.fetch_add(filtered as u64, Ordering::Relaxed);
         self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
         self.batches.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// A source that waits.
+#[derive(Debug)]
+pub(crate) struct WaitGuard {
+    counts: Arc<SourceCounts>,
+}
+
+impl Drop for WaitGuard {
+    fn drop(&mut self) {
+        let mut waits = self.counts.waits();
+        waits.waiting -= 1;
+        if waits.waiting == 0 {
+            let lasted = waits.since.take().map_or(Duration::ZERO, |since| since.elapsed());
+            waits.total += lasted;
+            waits.consumer = None;
+        }
     }
 }
 
@@ -150,6 +223,12 @@ impl ConsumerCounts {
     pub(crate) fn hold(&self, records: u64) {
         self.matched.fetch_add(records, Ordering::Relaxed);
         self.held.fetch_add(records, Ordering::Relaxed);
+    }
+
+    /// Messages that are held will be counted anew.
+    pub(crate) fn forget(&self, records: u64) {
+        self.matched.fetch_sub(records, Ordering::Relaxed);
+        self.held.fetch_sub(records, Ordering::Relaxed);
     }
 
     pub(crate) fn refuse(&self, records: u64, reason: DropReason) {

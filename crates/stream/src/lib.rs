@@ -6,11 +6,14 @@
 //! Invariants: a batch is routed once; each matched message ends in exactly one counter of its consumer; a
 //! source's watermark never passes a batch that a consumer still holds; nothing here waits while it holds a lock.
 
+mod bell;
 mod budget;
 mod clock;
 mod consumer;
 mod delivery;
+mod durable;
 mod ledger;
+mod letters;
 mod log;
 mod routing;
 mod settle;
@@ -19,9 +22,11 @@ mod storage;
 
 pub use budget::{Budget, Permit};
 pub use clock::{Clock, ManualClock, SystemClock};
-pub use consumer::{Consumer, ConsumerOptions, FullAction};
-pub use delivery::{Ack, Delivery, Keep};
-pub use ledger::{ConsumerCounts, DropReason, LedgerError, SourceCounts};
+pub use consumer::{Consumer, ConsumerOptions, DurableOptions, FullAction};
+pub use delivery::{Ack, Delivery, Keep, Owed};
+pub use durable::{DurableFigures, DurableLog, DurableSettings, Resume};
+pub use ledger::{ConsumerCounts, DropReason, LedgerError, SourceCounts, Waiting};
+pub use letters::{DeadLetter, DeadLetters, LetterMeta, LetterReader};
 pub use log::{
     CursorState, Damage, Group, LogError, LogReader, LogSettings, LogState, LogWriter,
     PositionState, RecordHeader, RecordKind, RecordMeta, Recovered, Segment, StoredRecord,
@@ -29,4 +34,7 @@ pub use log::{
 pub use routing::{Route, Stream};
 pub use settle::Settled;
 pub use source::{AppendError, Source};
-pub use storage::{Durability, FileStorage, GrowingFile, MemoryStorage, Storage};
+pub use storage::{
+    Durability, FileStorage, GrowingFile, MemoryStorage, SimOperation, SimRandom, SimStop,
+    SimStorage, Storage,
+};

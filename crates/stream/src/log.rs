@@ -16,4 +16,4 @@ pub use state::{CursorState, LogState, PositionState};
 pub use writer::{Group, LogSettings, LogWriter, RecordMeta, Recovered, Segment};
 
 pub(crate) use reader::Tail;
-pub(crate) use state::{put_progress, take_progress};
+pub(crate) use state::{put_progress, put_texts, take_progress, take_texts};

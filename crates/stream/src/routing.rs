@@ -1,7 +1,7 @@
 //! Which consumers get which records: all matchers, compiled together, evaluated once per batch.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use heka_matcher::{CompileError, Matcher, MatcherSet};
 use heka_message::NameRegistry;
@@ -9,6 +9,7 @@ use heka_message::NameRegistry;
 use crate::budget::Budget;
 use crate::clock::Clock;
 use crate::consumer::Consumer;
+use crate::durable::DurableLog;
 use crate::ledger::SourceCounts;
 use crate::source::Source;
 
@@ -35,6 +36,7 @@ pub(crate) struct Inner {
     pub(crate) names: Arc<NameRegistry>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) appended: AtomicU64,
+    pub(crate) log: OnceLock<DurableLog>,
 }
 
 /// The compiled routes of one moment.
@@ -64,6 +66,7 @@ impl Stream {
                 names,
                 clock,
                 appended: AtomicU64::new(0),
+                log: OnceLock::new(),
             }),
         }
     }
@@ -96,6 +99,17 @@ impl Stream {
     #[must_use]
     pub fn inject_source(&self, counts: Arc<SourceCounts>) -> Source {
         Source::new(self.clone(), counts, self.inner.inject_budget.clone())
+    }
+
+    /// Gives the stream a log, for consumers that are registered with it. Only the first call has an effect.
+    pub fn set_log(&self, log: DurableLog) {
+        self.inner.log.get_or_init(|| log);
+    }
+
+    /// The log, where a consumer is durable.
+    #[must_use]
+    pub fn log(&self) -> Option<&DurableLog> {
+        self.inner.log.get()
     }
 
     /// The field names of this stream.

@@ -1,10 +1,12 @@
 //! Which of a source's batches are settled: the only thing that lets an input move its checkpoint.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use tokio::sync::Notify;
+
+use crate::bell::Bell;
 
 /// Follows the batches of one source in order.
 #[derive(Debug, Default)]
@@ -12,39 +14,68 @@ pub(crate) struct Tracker {
     state: Mutex<State>,
     watermark: AtomicU64,
     moved: Notify,
+    /// Rung when the watermark of a source moves whose position is kept in the log.
+    bell: OnceLock<Arc<Bell>>,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    /// Batches that are not settled, or wait for an older one: (end, settled).
-    open: VecDeque<(u64, bool)>,
+    /// Batches that are not settled, or wait for an older one.
+    open: VecDeque<Open>,
     /// Ticket of the first of `open`.
     first: u64,
+    /// The newest settled position that was given in words, and its number, until someone takes it.
+    position: Option<(u64, Box<[u8]>)>,
+}
+
+#[derive(Debug)]
+struct Open {
+    /// The source's own number behind the batch.
+    end: u64,
+    /// The source's own words for it.
+    position: Option<Box<[u8]>>,
+    settled: bool,
 }
 
 impl Tracker {
     /// Registers the next batch; `end` is the source's position behind it.
-    pub(crate) fn open(&self, end: u64) -> u64 {
+    pub(crate) fn open(&self, end: u64, position: Option<Box<[u8]>>) -> u64 {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.open.push_back((end, false));
+        state.open.push_back(Open { end, position, settled: false });
         state.first + state.open.len() as u64 - 1
+    }
+
+    /// From now on `bell` is rung when the watermark moves.
+    pub(crate) fn ring(&self, bell: Arc<Bell>) {
+        self.bell.get_or_init(|| bell);
+    }
+
+    /// The newest settled position, if it moved since the last call.
+    pub(crate) fn take_position(&self) -> Option<(u64, Box<[u8]>)> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).position.take()
     }
 
     fn settle(&self, ticket: u64) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let place = ticket.checked_sub(state.first).and_then(|place| usize::try_from(place).ok());
         let Some(entry) = place.and_then(|place| state.open.get_mut(place)) else { return };
-        entry.1 = true;
+        entry.settled = true;
         let mut moved = false;
-        while let Some(&(end, true)) = state.open.front() {
-            state.open.pop_front();
+        while let Some(front) = state.open.pop_front_if(|front| front.settled) {
             state.first += 1;
-            self.watermark.store(end, Ordering::Release);
+            self.watermark.store(front.end, Ordering::Release);
+            if let Some(position) = front.position {
+                state.position = Some((front.end, position));
+            }
             moved = true;
         }
+        let ring = moved && state.position.is_some();
         drop(state);
         if moved {
             self.moved.notify_waiters();
+        }
+        if ring && let Some(bell) = self.bell.get() {
+            bell.ring();
         }
     }
 
@@ -52,7 +83,6 @@ impl Tracker {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).open.is_empty()
     }
 }
-
 /// How far a source's data is settled; a clone looks at the same source.
 #[derive(Debug, Clone)]
 pub struct Settled {
@@ -86,27 +116,58 @@ impl Settled {
     }
 }
 
-/// Counts the consumers that still hold one batch.
+/// Who still holds one batch: consumers without a log one by one, those with a log together.
 #[derive(Debug)]
 pub(crate) struct Settlement {
     tracker: Arc<Tracker>,
     ticket: u64,
     holders: AtomicUsize,
+    /// Durable consumers that have not answered for it.
+    unanswered: AtomicUsize,
+    /// The durable ones hold it no longer: all have answered, or it is safe on disk.
+    safe: AtomicBool,
 }
 
 impl Settlement {
-    pub(crate) fn new(tracker: Arc<Tracker>, ticket: u64, holders: usize) -> Self {
+    /// A batch that `holders` consumers without and `durable` consumers with a log hold.
+    pub(crate) fn new(tracker: Arc<Tracker>, ticket: u64, holders: usize, durable: usize) -> Self {
+        let holders = holders + usize::from(durable > 0);
         if holders == 0 {
             tracker.settle(ticket);
         }
-        Self { tracker, ticket, holders: AtomicUsize::new(holders) }
+        Self {
+            tracker,
+            ticket,
+            holders: AtomicUsize::new(holders),
+            unanswered: AtomicUsize::new(durable),
+            safe: AtomicBool::new(durable == 0),
+        }
     }
 
-    /// One consumer is done with the batch.
+    /// One consumer without a log is done with the batch.
     pub(crate) fn release(&self) {
         if self.holders.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.tracker.settle(self.ticket);
         }
+    }
+
+    /// One durable consumer is done with the batch.
+    pub(crate) fn answered(&self) {
+        if self.unanswered.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.stored();
+        }
+    }
+
+    /// The batch is safe on disk.
+    pub(crate) fn stored(&self) {
+        if !self.safe.swap(true, Ordering::AcqRel) {
+            self.release();
+        }
+    }
+
+    /// True while a durable consumer has not answered.
+    pub(crate) fn is_awaited(&self) -> bool {
+        self.unanswered.load(Ordering::Acquire) > 0
     }
 }
 
@@ -114,27 +175,57 @@ impl Settlement {
 mod tests {
     use super::*;
 
+    fn settled(tracker: &Arc<Tracker>) -> Settled {
+        Settled { tracker: Arc::clone(tracker) }
+    }
+
+    fn batch(tracker: &Arc<Tracker>, end: u64, holders: usize, durable: usize) -> Settlement {
+        let ticket = tracker.open(end, Some(end.to_le_bytes().into()));
+        Settlement::new(Arc::clone(tracker), ticket, holders, durable)
+    }
+
     #[test]
     fn the_watermark_waits_for_the_oldest_batch() {
         let tracker = Arc::new(Tracker::default());
-        let settled = Settled { tracker: Arc::clone(&tracker) };
-        let first = Settlement::new(Arc::clone(&tracker), tracker.open(10), 2);
-        let second = Settlement::new(Arc::clone(&tracker), tracker.open(25), 1);
-        let third = Settlement::new(Arc::clone(&tracker), tracker.open(30), 1);
+        let first = batch(&tracker, 10, 2, 0);
+        let second = batch(&tracker, 20, 1, 0);
+        let position = || settled(&tracker).position();
         second.release();
+        assert_eq!(position(), 0);
         first.release();
-        assert_eq!(settled.position(), 0);
+        assert_eq!(position(), 0);
+        assert!(!settled(&tracker).is_idle());
         first.release();
-        assert_eq!(settled.position(), 25);
-        third.release();
-        assert_eq!(settled.position(), 30);
-        assert!(settled.is_idle());
+        assert_eq!(position(), 20);
+        assert!(settled(&tracker).is_idle());
+        assert_eq!(tracker.take_position().unwrap(), (20, 20_u64.to_le_bytes().into()));
+        assert_eq!(tracker.take_position(), None);
     }
 
     #[test]
     fn a_batch_that_nobody_wants_is_settled_at_once() {
         let tracker = Arc::new(Tracker::default());
-        drop(Settlement::new(Arc::clone(&tracker), tracker.open(7), 0));
-        assert_eq!(Settled { tracker }.position(), 7);
+        batch(&tracker, 7, 0, 0);
+        assert_eq!(settled(&tracker).position(), 7);
+    }
+
+    #[test]
+    fn durable_consumers_hold_a_batch_until_all_answered_or_it_is_on_disk() {
+        let tracker = Arc::new(Tracker::default());
+        let answered = batch(&tracker, 10, 0, 2);
+        answered.answered();
+        assert!(answered.is_awaited());
+        assert_eq!(settled(&tracker).position(), 0);
+        answered.answered();
+        assert_eq!(settled(&tracker).position(), 10);
+        let stored = batch(&tracker, 20, 1, 1);
+        stored.stored();
+        assert_eq!(settled(&tracker).position(), 10, "one without a log holds it");
+        stored.release();
+        assert_eq!(settled(&tracker).position(), 20);
+        assert!(stored.is_awaited(), "it is to be written for the one that has not answered");
+        stored.answered();
+        stored.stored();
+        assert_eq!(settled(&tracker).position(), 20);
     }
 }

@@ -7,8 +7,9 @@ use heka_matcher::Evaluation;
 use heka_message::{Batch, Selection};
 
 use crate::budget::Budget;
-use crate::consumer::Consumer;
+use crate::consumer::{Consumer, Room};
 use crate::delivery::Published;
+use crate::durable::{DurableLog, Entering};
 use crate::ledger::SourceCounts;
 use crate::routing::{Routing, Stream};
 use crate::settle::{Settled, Settlement, Tracker};
@@ -35,9 +36,24 @@ pub struct Source {
     tracker: Arc<Tracker>,
     evaluation: Evaluation,
     end: u64,
-    chosen: Vec<(Arc<Consumer>, Selection, u64)>,
+    chosen: Vec<Chosen>,
+    durable: Vec<Chosen>,
     places: Vec<u32>,
     union: Vec<u64>,
+    key: Option<Key>,
+}
+
+/// A consumer, what it gets of a batch, and how many messages that are.
+type Chosen = (Arc<Consumer>, Selection, u64);
+
+/// A source whose positions are kept in the log.
+#[derive(Debug)]
+struct Key {
+    name: Arc<str>,
+    /// Progress at the begin of this run.
+    base: u64,
+    /// Up to this position batches are in the log already.
+    logged_until: u64,
 }
 
 impl Source {
@@ -50,48 +66,122 @@ impl Source {
             evaluation: Evaluation::default(),
             end: 0,
             chosen: Vec::new(),
+            durable: Vec::new(),
             places: Vec::new(),
             union: Vec::new(),
+            key: None,
         }
     }
 
+    /// Keeps the source's positions in the log, if the stream has one: those given to [`append`](Self::append) come
+    /// back from [`DurableLog::resume`](crate::DurableLog::resume) in the next run. With `resumed`, the source goes on
+    /// exactly where that said: what the log has from there on is then kept from durable consumers. Returns up to which
+    /// `end` that is; batches must not reach across it.
+    pub fn keep_positions(&mut self, key: &str, resumed: bool) -> u64 {
+        let Some(log) = self.stream.log() else { return 0 };
+        let name: Arc<str> = key.into();
+        let known = log.inner.keep_positions(&name, &self.tracker, resumed);
+        let logged_until = if resumed { known.logged.saturating_sub(known.settled) } else { 0 };
+        self.key = Some(Key { name, base: known.settled, logged_until });
+        logged_until
+    }
+
+    /// True if positions given to [`append`](Self::append) are kept.
+    #[must_use]
+    pub fn keeps_positions(&self) -> bool {
+        self.key.is_some()
+    }
+
     /// Appends a batch; `end` is the source's own position behind it and comes back in [`Settled`].
+    ///
+    /// # Errors
+    /// As [`append_at`](Self::append_at).
+    pub async fn append(&mut self, batch: Batch, end: u64) -> Result<(), AppendError> {
+        self.append_at(batch, end, None).await
+    }
+
+    /// As [`append`](Self::append); `position` says where `end` is in the source's own words, for the log.
     ///
     /// Waits for the byte budget and for consumers that say `block`. Cancelled while it waits, nothing was
     /// appended.
     ///
     /// # Errors
     /// If `end` goes backwards.
-    pub async fn append(&mut self, batch: Batch, end: u64) -> Result<(), AppendError> {
+    pub async fn append_at(
+        &mut self,
+        batch: Batch,
+        end: u64,
+        position: Option<Box<[u8]>>,
+    ) -> Result<(), AppendError> {
         if end < self.end {
             return Err(AppendError::Backwards { end, previous: self.end });
         }
-        let permit = self.budget.take(batch.memory_bytes()).await;
+        let permit = match self.budget.try_take(batch.memory_bytes()) {
+            Some(permit) => permit,
+            None => {
+                let _waiting = self.counts.wait(None);
+                self.budget.take(batch.memory_bytes()).await
+            }
+        };
         let routing = {
             let routing = self.stream.inner.routing.read();
             Arc::clone(&routing.unwrap_or_else(PoisonError::into_inner))
         };
-        let filtered = self.choose(&routing, &batch);
+        let filtered = self.choose(&routing, &batch, end);
         let mut place = 0;
         while let Some((consumer, _, records)) = self.chosen.get(place) {
-            if consumer.make_room().await {
+            if consumer.has_window() || {
+                let _waiting = self.counts.wait(Some(consumer));
+                consumer.make_room().await
+            } {
                 place += 1;
             } else {
                 consumer.refuse(*records);
                 self.chosen.remove(place);
             }
         }
+        let log = self.stream.log().filter(|_| !self.durable.is_empty()).cloned();
+        if let Some(log) = &log {
+            self.make_durable_room(log, batch.memory_bytes()).await;
+        }
 
         self.end = end;
         self.counts.add(batch.len(), filtered, batch.raw().len());
         self.stream.inner.appended.fetch_add(batch.len() as u64, Ordering::Relaxed);
-        let ticket = self.tracker.open(end);
-        let settlement = Settlement::new(Arc::clone(&self.tracker), ticket, self.chosen.len());
+        let position = position.filter(|_| self.key.is_some());
+        let ticket = self.tracker.open(end, position);
+        let (holders, durable) = (self.chosen.len(), self.durable.len());
+        let settlement = Settlement::new(Arc::clone(&self.tracker), ticket, holders, durable);
+        let settlement = Some(Arc::new(settlement));
         let published = Arc::new(Published { batch, settlement, _permit: permit });
+        if let Some(log) = log.filter(|_| durable > 0) {
+            let wanted = union(&self.durable, published.batch.len());
+            let source = self.key.as_ref().map(|key| (Arc::clone(&key.name), key.base + end));
+            let chosen = &mut self.durable;
+            let published = Arc::clone(&published);
+            log.inner.enter(chosen, Entering { published, wanted, source });
+        }
         for (consumer, selection, records) in self.chosen.drain(..) {
             consumer.push(&published, selection, records);
         }
         Ok(())
+    }
+
+    /// Waits until each durable consumer, and the log, can take a batch. Those that drop it are left out.
+    async fn make_durable_room(&mut self, log: &DurableLog, bytes: usize) {
+        let mut place = 0;
+        while let Some((consumer, _, records)) = self.durable.get(place) {
+            let room = consumer.room(bytes);
+            if room == Room::Yes && log.inner.has_room() || {
+                let _waiting = self.counts.wait(Some(consumer));
+                takes(consumer, log, room).await
+            } {
+                place += 1;
+            } else {
+                consumer.refuse(*records);
+                self.durable.remove(place);
+            }
+        }
     }
 
     /// How far the appended batches are settled.
@@ -106,9 +196,11 @@ impl Source {
         &self.stream
     }
 
-    /// Fills `chosen`; returns the number of messages that nobody wants.
-    fn choose(&mut self, routing: &Routing, batch: &Batch) -> usize {
+    /// Fills `chosen` and `durable`; returns the number of messages that nobody wants.
+    fn choose(&mut self, routing: &Routing, batch: &Batch, end: u64) -> usize {
+        let is_logged = self.key.as_ref().is_some_and(|key| end <= key.logged_until);
         self.chosen.clear();
+        self.durable.clear();
         self.union.clear();
         self.union.resize(batch.len().div_ceil(64), 0);
         let Some(set) = routing.set.as_ref().filter(|_| !batch.is_empty()) else {
@@ -136,7 +228,12 @@ impl Source {
                 }
             }
             let records = selection.count(batch.len()) as u64;
-            self.chosen.push((Arc::clone(consumer), selection, records));
+            let chosen = (Arc::clone(consumer), selection, records);
+            match consumer.is_logged() {
+                false => self.chosen.push(chosen),
+                true if is_logged => {}
+                true => self.durable.push(chosen),
+            }
         }
         if everything {
             return 0;
@@ -146,7 +243,48 @@ impl Source {
     }
 }
 
-fn only_signed(batch: &Batch, selection: &Selection, consumer: &Consumer) -> Selection {
+/// Waits until a durable consumer and its log can take a batch. False: it is to be dropped.
+async fn takes(consumer: &Consumer, log: &DurableLog, first: Room) -> bool {
+    let mut room = first;
+    loop {
+        match std::mem::replace(&mut room, consumer.room(0)) {
+            Room::Closed => return true,
+            Room::Patience(longest) => consumer.be_patient(longest).await,
+            Room::Full => {
+                if !consumer.wait_while_full().await {
+                    return false;
+                }
+                continue;
+            }
+            Room::Yes => {}
+        }
+        if log.inner.make_room().await {
+            return true;
+        }
+        if !consumer.wait_while_full().await {
+            return false;
+        }
+    }
+}
+
+/// What any of the chosen consumers wants.
+fn union(chosen: &[Chosen], records: usize) -> Selection {
+    let [(_, first, _), rest @ ..] = chosen else { return Selection::None };
+    if rest.is_empty() {
+        return first.clone();
+    }
+    let mut all = vec![0_u64; records.div_ceil(64)];
+    for (_, selection, _) in chosen {
+        match selection {
+            Selection::None => {}
+            Selection::All => return Selection::All,
+            Selection::Bits(bits) => all.iter_mut().zip(bits).for_each(|(all, bits)| *all |= bits),
+        }
+    }
+    Selection::from_bits(&all, records)
+}
+
+pub(crate) fn only_signed(batch: &Batch, selection: &Selection, consumer: &Consumer) -> Selection {
     let Some(signer) = consumer.options().signer.as_deref() else { return selection.clone() };
     let mut bits = vec![0_u64; batch.len().div_ceil(64)];
     for index in selection.iter(batch.len()) {

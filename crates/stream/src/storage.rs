@@ -5,9 +5,11 @@
 
 mod file;
 mod memory;
+mod sim;
 
 pub use file::FileStorage;
 pub use memory::MemoryStorage;
+pub use sim::{SimOperation, SimRandom, SimStop, SimStorage};
 
 use std::fmt::Debug;
 use std::io::{self, IoSlice};

@@ -19,6 +19,14 @@ pub enum LogError {
         /// Why it failed.
         source: io::Error,
     },
+    /// The disk has less free space than is to be left to others.
+    #[error("the disk has {free} bytes free, and {floor} are left to others (disk_floor)")]
+    Floor {
+        /// Free bytes.
+        free: u64,
+        /// Bytes that must stay free.
+        floor: u64,
+    },
     /// What a record holds cannot be understood, though its checksum is right.
     #[error("a record cannot be understood: {0}")]
     Content(String),
@@ -37,6 +45,10 @@ impl LogError {
     #[must_use]
     pub fn is_full(&self) -> bool {
         use io::ErrorKind::{QuotaExceeded, StorageFull};
-        matches!(self, Self::Io { source, .. } if matches!(source.kind(), StorageFull | QuotaExceeded))
+        match self {
+            Self::Io { source, .. } => matches!(source.kind(), StorageFull | QuotaExceeded),
+            Self::Floor { .. } => true,
+            _ => false,
+        }
     }
 }

@@ -181,6 +181,11 @@ impl LogReader {
         self.from
     }
 
+    /// Passes over batches below a sequence number.
+    pub(crate) fn skip_to(&mut self, from: u64) {
+        self.from = self.from.max(from);
+    }
+
     /// Where the log lies.
     pub(crate) fn directory(&self) -> &Path {
         &self.directory

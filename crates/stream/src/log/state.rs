@@ -77,7 +77,12 @@ impl LogState {
             }
         }
         self.cursors.extend(change.cursors);
-        self.positions.extend(change.positions);
+        for (key, mut position) in change.positions {
+            // Batches that lie before the change may be further on than it says.
+            let known = self.positions.get(&key).map_or(0, |known| known.logged);
+            position.logged = position.logged.max(known);
+            self.positions.insert(key, position);
+        }
     }
 
     /// A batch of a source was read in the log: the source need not give it to durable consumers again.
@@ -185,6 +190,28 @@ pub(crate) fn take_progress(body: &mut Vec<u8>) -> Result<Option<(String, u64)>,
     };
     body.truncate(start);
     Ok(source)
+}
+
+/// The section of a dead letter that says what became of it: behind the stored batch, its length last.
+pub(crate) fn put_texts(out: &mut Vec<u8>, texts: &[Box<str>; 3]) {
+    let start = out.len();
+    texts.iter().for_each(|text| put_bytes(out, text.as_bytes()));
+    put_len(out, out.len() - start);
+}
+
+/// Takes the section that [`put_texts`] wrote off a body.
+///
+/// # Errors
+/// If there is none.
+pub(crate) fn take_texts(body: &mut Vec<u8>) -> Result<[String; 3], LogError> {
+    let wrong = || LogError::Content("the reason of a dead letter".to_owned());
+    let end = body.len().checked_sub(4).ok_or_else(wrong)?;
+    let len = u32::from_le_bytes(body[end..].try_into().map_err(|_| wrong())?) as usize;
+    let start = end.checked_sub(len).ok_or_else(wrong)?;
+    let mut rest = Words(&body[start..end]);
+    let texts = [rest.text()?, rest.text()?, rest.text()?];
+    body.truncate(start);
+    Ok(texts)
 }
 
 struct Words<'a>(&'a [u8]);

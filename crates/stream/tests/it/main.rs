@@ -1,6 +1,7 @@
 //! The stream from outside: routing, order, acks, windows, the watermark and the ledger.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod durable;
 mod model;
 
 use std::future::Future;
