@@ -87,6 +87,8 @@ pub fn context(names: Arc<NameRegistry>) -> StartContext {
         clock: Arc::new(ManualClock::new(NOW_NS)),
         storage: Arc::new(MemoryStorage::default()),
         decoders: Arc::new(NoDecoders),
+        log: None,
+        letters: None,
     }
 }
 

@@ -13,7 +13,7 @@ const DEFAULT_FILE_SIZE: Size = Size::mib(512);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum FullAction {
-    /// The daemon shuts down in order.
+    /// The daemon shuts down in order; until it does the inputs wait.
     #[default]
     #[serde(alias = "")]
     Shutdown,
@@ -29,13 +29,14 @@ pub enum FullAction {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Buffering {
-    /// Size at which a new queue file is begun; 0 means the default.
+    /// Largest file of the log; 0 means the default. All plugins share one log, the smallest size of all is used, and
+    /// never more than 64 MiB.
     pub max_file_size: Size,
-    /// Most that is kept on disk; 0 means no limit.
+    /// Most that waits on disk for this plugin; 0 means no limit.
     pub max_buffer_size: Size,
-    /// What happens when `max_buffer_size` is reached.
+    /// What happens when `max_buffer_size` is reached, or the disk is full.
     pub full_action: Option<FullAction>,
-    /// Deliveries after which the plugin's position is written down; 0 counts as 1.
+    /// Deliveries after which the plugin's position is written down, at the next commit; 0 counts as 1.
     pub cursor_update_count: u32,
 }
 

@@ -2,6 +2,7 @@
 
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -89,6 +90,60 @@ pub struct Globals {
     /// How often the daemon puts its report into the stream as messages of the types
     /// `heka.all-report` and `heka.memstat`; `0s` never does.
     pub report_interval: GoDuration,
+    /// The log on disk behind consumers with `use_buffering`.
+    pub stream: StreamOptions,
+}
+
+/// The log on disk behind all consumers with `use_buffering`, and the dead letters.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct StreamOptions {
+    /// Directory of the log; relative to `base_dir`.
+    pub directory: PathBuf,
+    /// How long messages may wait before they are written: what is delivered by then need not be. A crash makes
+    /// what was delivered in this time come twice; what was received in it and cannot be asked for again is lost.
+    pub commit_interval: GoDuration,
+    /// So many bytes are written without waiting.
+    pub commit_size: Size,
+    /// Delivered messages are kept for replay while the log is not larger than this; 0 keeps none for its sake.
+    pub retain_size: Size,
+    /// Delivered messages are kept for replay for so long; `0s` keeps none for its sake.
+    pub retain_time: GoDuration,
+    /// Nothing is written while the disk has less free space than this.
+    pub disk_floor: Size,
+    /// What waits for a consumer that is no longer in the configuration is kept for so long.
+    pub forget_after: GoDuration,
+    /// Most bytes of dead letters, the oldest go first; 0 keeps none.
+    pub dead_letter_size: Size,
+}
+
+impl Default for StreamOptions {
+    fn default() -> Self {
+        Self {
+            directory: PathBuf::from("stream"),
+            commit_interval: GoDuration::from_millis(10),
+            commit_size: Size::mib(8),
+            retain_size: Size::new(0),
+            retain_time: GoDuration::from_secs(0),
+            disk_floor: Size::mib(256),
+            forget_after: GoDuration::from_secs(7 * 24 * 3600),
+            dead_letter_size: Size::mib(128),
+        }
+    }
+}
+
+/// A commit may be put off for no longer than this.
+const COMMIT_INTERVAL_MAX: Duration = Duration::from_secs(60);
+
+impl PluginConfig for StreamOptions {
+    fn validate(&self, problems: &mut FieldProblems) {
+        let fits = self.commit_interval.get() <= COMMIT_INTERVAL_MAX;
+        problems.require(fits, "commit_interval", "must not be above 60s");
+        let text = "must not be empty";
+        problems.require(!self.directory.as_os_str().is_empty(), "directory", text);
+        let text = "must be at least 4KiB";
+        problems.require(self.commit_size.bytes() >= 4096, "commit_size", text);
+    }
 }
 
 impl Default for Globals {
@@ -116,6 +171,7 @@ impl Default for Globals {
             log_format: LogFormat::Text,
             shutdown_timeout: GoDuration::from_secs(30),
             report_interval: GoDuration::from_secs(0),
+            stream: StreamOptions::default(),
         }
     }
 }
@@ -169,5 +225,6 @@ impl PluginConfig for Globals {
         );
         problems.require(self.memory_limit.bytes() >= least, "memory_limit", text);
         problems.require(!self.base_dir.as_os_str().is_empty(), "base_dir", "must not be empty");
+        problems.nested("stream", |problems| self.stream.validate(problems));
     }
 }

@@ -29,7 +29,7 @@ pub use common::{CommonConsumer, CommonInput, CommonSplitter, NoCommon, Oversize
 pub use decode::{Scope, decode_table};
 pub use describe::{OptionDoc, describe};
 pub use error::ConfigError;
-pub use globals::{Globals, LogFormat};
+pub use globals::{Globals, LogFormat, StreamOptions};
 pub use load::{
     Config, MAX_DIRECTORY_FILES, MAX_FILE_BYTES, load, load_with_environment, parse_config,
 };

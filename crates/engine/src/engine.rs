@@ -16,6 +16,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
+use crate::durable;
 use crate::filter::FilterRunner;
 use crate::input::InputRunner;
 use crate::output::{EncoderChoice, OutputRunner};
@@ -24,6 +25,7 @@ use crate::plan::{ConsumerPart, InputPart, Part, Plan};
 use crate::report::{ConsumerHandle, Handles, InputHandle, Report};
 use crate::shared::Shared;
 use crate::supervise::start_guarded;
+use crate::waits;
 
 /// What the daemon gives the engine.
 #[derive(Debug)]
@@ -83,6 +85,7 @@ impl Engine {
     pub fn start(plan: &Plan, settings: &EngineSettings) -> Result<Self, Problems> {
         let mut starter = Starter::new(plan, settings);
         starter.check_parts();
+        starter.open_log(settings);
         starter.start_outputs();
         starter.start_filters();
         let routes = std::mem::take(&mut starter.routes);
@@ -93,7 +96,18 @@ impl Engine {
         if starter.failures.is_empty() {
             starter.start_inputs();
         }
-        if starter.failures.is_empty() { Ok(starter.engine) } else { Err(starter.failures) }
+        if starter.failures.is_empty() {
+            if let Some(log) = starter.engine.shared.stream.log() {
+                durable::tell_orphans(log);
+            }
+            return Ok(starter.engine);
+        }
+        if let Some(log) = starter.engine.shared.stream.log() {
+            // Nothing was appended, so there is nothing that could be left unwritten.
+            let closed = log.close(starter.engine.timeout);
+            tracing::debug!(closed, "log closed");
+        }
+        Err(starter.failures)
     }
 
     /// Starts what touches nothing outside memory (splitters, decoders, encoders) and gives it up again; returns
@@ -133,6 +147,7 @@ impl Engine {
         for consumer in handles.consumers.iter().filter(|handle| handle.stops_when_full) {
             tokio::spawn(stop_when_full(Arc::clone(&shared), Arc::clone(&consumer.consumer)));
         }
+        let watch = tokio::spawn(waits::watch(handles.clone()));
         tracing::info!("started");
         let reports = !report_interval.is_zero();
         let period = if reports { report_interval } else { Duration::from_secs(3600) };
@@ -149,6 +164,7 @@ impl Engine {
                 () = shared.wanted.notified() => break,
             }
         }
+        watch.abort();
         let tasks = Tasks { inputs: input_tasks, filters: filter_tasks, outputs: output_tasks };
         shutdown(&shared, &handles, tasks, control, timeout).await
     }
@@ -170,7 +186,7 @@ fn reopen(reopeners: &[mpsc::Sender<()>]) {
 
 async fn stop_when_full(shared: Arc<Shared>, consumer: Arc<Consumer>) {
     consumer.overflowed().await;
-    tracing::error!(plugin = &*consumer.options().name, "its window is full, shutting down");
+    tracing::error!(plugin = &*consumer.options().name, "its buffer is full, shutting down");
     shared.request_shutdown(1);
 }
 
@@ -204,7 +220,11 @@ async fn shutdown(
     }
     // Filters may feed each other: all must be idle before the first one is closed.
     let mut gone = shared.abandon.signal();
-    while !gone.is_set() && handles.filters().any(|filter| filter.consumer.counts().held() > 0) {
+    // What waits for a durable one stays on disk.
+    let busy = |filter: &ConsumerHandle| {
+        !filter.consumer.is_durable() && filter.consumer.counts().held() > 0
+    };
+    while !gone.is_set() && handles.filters().any(busy) {
         tokio::select! {
             () = tokio::time::sleep(STOP_POLL) => {}
             () = gone.wait() => {}
@@ -216,6 +236,8 @@ async fn shutdown(
     finish(tasks.outputs, shared, || ()).await;
     deadline.abort();
     give_up_all(handles);
+    let letters = shared.context.letters.clone();
+    let written = durable::close(&shared.stream, letters, timeout).await;
     let mut undelivered = 0;
     for handle in &handles.consumers {
         let lost = handle.consumer.counts().dropped(DropReason::Stopped);
@@ -223,6 +245,24 @@ async fn shutdown(
             tracing::warn!(plugin = &*handle.name, messages = lost, "not delivered before the end");
         }
         undelivered += lost;
+    }
+    for handle in handles.consumers.iter().filter(|handle| handle.consumer.is_durable()) {
+        let (messages, waiting) = (handle.consumer.counts().held(), handle.consumer.backlog());
+        if messages.max(waiting.0) > 0 && written {
+            let messages = messages.max(waiting.0);
+            tracing::info!(
+                plugin = &*handle.name,
+                messages,
+                "on disk, delivered after the next start"
+            );
+        } else if messages > 0 {
+            tracing::error!(
+                plugin = &*handle.name,
+                messages,
+                "neither delivered nor written to disk"
+            );
+            undelivered += messages;
+        }
     }
     tracing::info!(undelivered, "shutdown complete");
     let failed = shared.exit_code();
@@ -243,7 +283,9 @@ async fn second_stop(control: &mut mpsc::Receiver<Control>) {
 fn give_up_all(handles: &Handles) {
     for handle in &handles.consumers {
         handle.consumer.close();
-        handle.consumer.give_up(DropReason::Stopped, false);
+        if !handle.consumer.is_durable() {
+            handle.consumer.give_up(DropReason::Stopped, false);
+        }
     }
 }
 
@@ -281,7 +323,7 @@ struct Starter<'a> {
 
 /// A consumer's window is this part of the memory limit at most, so that one alone cannot use it up.
 const WINDOW_PART: u64 = 4;
-/// A consumer's window is not smaller than this, whatever the memory limit.
+/// A consumer's window is not smaller than this: some batches of the usual size.
 const WINDOW_BYTES_MIN: u64 = 1 << 20;
 
 impl<'a> Starter<'a> {
@@ -290,11 +332,12 @@ impl<'a> Starter<'a> {
         let names = NameRegistry::new();
         let clock = Arc::clone(&settings.clock);
         let memory = globals.memory_limit.bytes();
-        let stream = Stream::new(memory, Arc::clone(&names), Arc::clone(&clock));
+        let read_back = if plan.needs_log() { durable::catch_up_bytes(globals) as u64 } else { 0 };
+        let stream = Stream::new(memory - read_back, Arc::clone(&names), Arc::clone(&clock));
         let decoders: Arc<dyn MakeDecoder> = Arc::clone(&plan.decoders) as _;
         let context = StartContext {
             name: "hekad".into(),
-            names,
+            names: Arc::clone(&names),
             hostname: settings.hostname.as_str().into(),
             pid: settings.pid,
             base_dir: globals.base_dir.as_path().into(),
@@ -304,24 +347,40 @@ impl<'a> Starter<'a> {
             clock,
             storage: Arc::clone(&settings.storage),
             decoders,
+            log: None,
+            letters: durable::dead_letters(plan, settings, &names),
         };
         let loops = u8::try_from(globals.message_loops()).unwrap_or(u8::MAX);
+        let letters = context.letters.clone();
         let shared = Shared::new(stream.clone(), context, loops);
         let engine = Engine {
             shared,
-            handles: Handles { inputs: Vec::new(), consumers: Vec::new(), stream },
+            handles: Handles { inputs: Vec::new(), consumers: Vec::new(), stream, letters },
             inputs: Vec::new(),
             filters: Vec::new(),
             outputs: Vec::new(),
             timeout: globals.shutdown_timeout.get(),
             report_interval: globals.report_interval.get(),
         };
-        let window_bytes = (memory / WINDOW_PART).max(WINDOW_BYTES_MIN) as usize;
+        // All windows together leave room for what is on its way.
+        let consumers = (plan.filters.len() + plan.outputs.len()).max(2) as u64;
+        let window_bytes = (memory / 2 / consumers).min(memory / WINDOW_PART);
+        let window_bytes = window_bytes.max(WINDOW_BYTES_MIN) as usize;
         Self { plan, engine, routes: Vec::new(), failures: Problems::new(), window_bytes }
     }
 
+    fn open_log(&mut self, settings: &EngineSettings) {
+        let names = Arc::clone(&self.engine.shared.context.names);
+        let log = durable::open_log(self.plan, settings, &names, &mut self.failures);
+        if let Some(log) = log {
+            self.engine.shared.stream.set_log(log);
+        }
+    }
+
     fn context(&self, name: &str) -> StartContext {
-        StartContext { name: name.into(), ..self.engine.shared.context.clone() }
+        let shared = &self.engine.shared;
+        let log = shared.stream.log().cloned();
+        StartContext { name: name.into(), log, ..shared.context.clone() }
     }
 
     /// Starts one instance of every splitter, decoder and encoder, so that what is wrong with them is told now.
@@ -345,14 +404,21 @@ impl<'a> Starter<'a> {
         drop(self.instance(&part.section, || part.prepared.start(&context)));
     }
 
-    fn consumer<K: ?Sized>(&mut self, part: &ConsumerPart<K>) -> Arc<Consumer> {
+    fn consumer<K: ?Sized>(&mut self, part: &ConsumerPart<K>, keeps_state: bool) -> Arc<Consumer> {
         let mut options = ConsumerOptions::new(&part.part.section.name);
         options.window_bytes = self.window_bytes;
         options.full_action = part.full_action();
         let signer = &part.common.message_signer;
         options.signer = (!signer.is_empty()).then(|| signer.as_bytes().into());
+        options.letters.clone_from(&self.engine.shared.context.letters);
+        let log = self.engine.shared.stream.log().filter(|_| part.is_durable()).cloned();
+        options.durable = log.is_some().then(|| durable::options(part, keeps_state));
         let consumer = Consumer::new(options);
         let matcher = part.matcher.clone();
+        if let Some(Err(error)) = log.map(|log| log.register(&consumer, &matcher)) {
+            let text = format!("cannot compile message_matcher: {error}");
+            self.failures.push(part.part.section.error(text));
+        }
         self.routes.push(Route { matcher, consumer: Arc::clone(&consumer) });
         consumer
     }
@@ -364,7 +430,7 @@ impl<'a> Starter<'a> {
             let Some(first) = self.instance(section, || part.part.prepared.start(&context)) else {
                 continue;
             };
-            let consumer = self.consumer(part);
+            let consumer = self.consumer(part, false);
             let encoder = part.encoder.as_deref().and_then(|encoder| {
                 Some(EncoderChoice {
                     prepared: Arc::clone(&self.plan.encoders.get(encoder)?.prepared),
@@ -400,7 +466,7 @@ impl<'a> Starter<'a> {
             let Some(first) = self.instance(section, || part.part.prepared.start(&context)) else {
                 continue;
             };
-            let consumer = self.consumer(part);
+            let consumer = self.consumer(part, first.keeps_state());
             let handle = self.handle(part, &consumer, true);
             let runner = FilterRunner {
                 name: Arc::clone(&handle.name),

@@ -9,11 +9,17 @@ use heka_message::{Batch, BatchBuilder, Buffer, Envelope};
 use heka_plugin::{
     Filter, FilterContext, FilterError, LimitedLog, PluginCounts, Prepared, Reporter, StartContext,
 };
-use heka_stream::{Consumer, Source, SourceCounts};
+use heka_stream::{Ack, Consumer, Delivery, Settled, Source, SourceCounts};
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
+use crate::filter_state::StateFile;
 use crate::shared::Shared;
 use crate::supervise::{Backoff, panic_text, start_guarded};
+
+/// Directory of filters' saved states below `base_dir`.
+const STATE_DIRECTORY: &str = "filter_state";
+/// How often the state of a filter is saved while it works.
+const SAVE_INTERVAL: Duration = Duration::from_secs(1);
 
 /// A filter, ready to run.
 pub(crate) struct FilterRunner {
@@ -48,6 +54,29 @@ impl FilterRunner {
         }
     }
 
+    /// The file of its state, if it keeps one.
+    fn state_file(&self, filter: &dyn Filter) -> Option<StateFile> {
+        if !filter.keeps_state() {
+            return None;
+        }
+        let log = self.context.log.as_ref().filter(|_| self.consumer.is_durable());
+        let id = log.map_or([0; 16], |log| log.id());
+        let directory = self.context.in_base_dir(STATE_DIRECTORY);
+        Some(StateFile::new(Arc::clone(&self.context.storage), directory, (&self.name, id)))
+    }
+
+    /// Gives a new instance what an earlier one saved, and the deliveries that are not in that.
+    fn restore(&self, filter: &mut dyn Filter, file: &StateFile) {
+        let Some(saved) = file.load() else { return };
+        if let Err(error) = filter.restore(&saved.state) {
+            tracing::error!(plugin = &*self.name, %error, "the saved state cannot be used");
+            return;
+        }
+        if let (Some(sequence), Some(log)) = (saved.sequence, &self.context.log) {
+            log.rewind(&self.consumer, sequence);
+        }
+    }
+
     /// Runs until its consumer is closed and drained, or the filter ends for good.
     pub(crate) async fn run(self, first: Box<dyn Filter>, shared: Arc<Shared>) {
         let mut backoff = Backoff::of(&self.retries);
@@ -60,14 +89,20 @@ impl FilterRunner {
             };
             let error = match started {
                 Err(error) => error.to_string(),
-                Ok(filter) => {
+                Ok(mut filter) => {
+                    let state = self.state_file(&*filter);
+                    if let Some(file) = &state {
+                        self.restore(&mut *filter, file);
+                    }
                     let driver = Driver {
                         filter,
+                        state,
+                        behind: 0,
+                        unsaved: false,
                         context: self.filter_context(&shared),
                         consumer: Arc::clone(&self.consumer),
                         matcher: self.matcher.clone(),
                         source: shared.stream.inject_source(Arc::clone(&self.ledger)),
-                        appended: 0,
                         ticker_interval: self.ticker_interval,
                     };
                     match tokio::spawn(driver.run()).await {
@@ -85,6 +120,10 @@ impl FilterRunner {
                 }
             };
             tracing::error!(plugin = &*self.name, error, "filter failed");
+            if shared.stopping() && self.consumer.is_durable() {
+                return; // What it did not answer for is on disk.
+            }
+            self.consumer.set_trouble(Some(&error));
             self.counts.restarts.add(1);
             backoff.ran_for(began.elapsed());
             let mut abandon = shared.abandon.signal();
@@ -94,6 +133,7 @@ impl FilterRunner {
                 return;
             }
             tracing::info!(plugin = &*self.name, attempt = backoff.attempts(), "restarting filter");
+            self.consumer.set_trouble(None);
         }
     }
 }
@@ -101,12 +141,24 @@ impl FilterRunner {
 /// One instance at work.
 struct Driver {
     filter: Box<dyn Filter>,
+    /// Where its state is saved.
+    state: Option<StateFile>,
+    /// Everything below this number of the log is in its state.
+    behind: u64,
+    /// It has seen something since its state was saved.
+    unsaved: bool,
     context: FilterContext,
     consumer: Arc<Consumer>,
     matcher: Matcher,
     source: Source,
-    appended: u64,
     ticker_interval: Option<Duration>,
+}
+
+/// What woke the driver.
+enum Event {
+    Delivery(Option<Delivery>),
+    Ticker,
+    Save,
 }
 
 impl Driver {
@@ -114,37 +166,70 @@ impl Driver {
         let period = self.ticker_interval.unwrap_or(Duration::from_secs(3600));
         let mut ticker = interval_at(Instant::now() + period, period);
         ticker.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut save = interval_at(Instant::now() + SAVE_INTERVAL, SAVE_INTERVAL);
+        save.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let consumer = Arc::clone(&self.consumer);
-            let delivery = tokio::select! {
+            let event = tokio::select! {
                 biased;
-                _ = ticker.tick(), if self.ticker_interval.is_some() => None,
-                delivery = consumer.next() => match delivery {
-                    None => return Ok(()),
-                    some => some,
-                },
+                _ = ticker.tick(), if self.ticker_interval.is_some() => Event::Ticker,
+                _ = save.tick(), if self.state.is_some() => Event::Save,
+                delivery = consumer.next() => Event::Delivery(delivery),
             };
-            match &delivery {
-                Some(delivery) => self.filter.process(delivery, &mut self.context)?,
-                None => self.filter.timer(&mut self.context)?,
-            }
-            self.append().await?;
-            if let Some(delivery) = delivery {
-                delivery.ack.delivered();
+            match event {
+                Event::Delivery(None) => {
+                    self.save();
+                    return Ok(());
+                }
+                Event::Save => self.save(),
+                Event::Ticker => {
+                    self.filter.timer(&mut self.context)?;
+                    self.unsaved = true;
+                    self.append().await?;
+                }
+                Event::Delivery(Some(delivery)) => {
+                    self.filter.process(&delivery, &mut self.context)?;
+                    self.unsaved = true;
+                    self.behind = self.behind.max(delivery.ack.sequence() + 1);
+                    let injected = self.append().await?;
+                    answer(delivery.ack, injected);
+                }
             }
         }
     }
 
-    async fn append(&mut self) -> Result<(), FilterError> {
-        let Some(batch) = self.context.take_injected() else { return Ok(()) };
+    /// Saves the filter's state; what is in it need not come again.
+    fn save(&mut self) {
+        let Some(file) = self.state.as_ref().filter(|_| self.unsaved) else { return };
+        let name = &*self.context.name;
+        let state = match self.filter.save() {
+            Ok(state) => state,
+            Err(error) => {
+                tracing::error!(plugin = name, %error, "its state is not saved");
+                return;
+            }
+        };
+        match file.save(self.behind, &state) {
+            Ok(()) => {
+                self.unsaved = false;
+                if self.behind > 0 && self.consumer.is_durable() {
+                    self.consumer.pin(self.behind);
+                }
+            }
+            Err(error) => tracing::error!(plugin = name, %error, "its state is not saved"),
+        }
+    }
+
+    /// Appends what was injected; `None` if that was nothing.
+    async fn append(&mut self) -> Result<Option<Settled>, FilterError> {
+        let Some(batch) = self.context.take_injected() else { return Ok(None) };
         let batch = self.without_own_matches(batch);
         if batch.is_empty() {
-            return Ok(());
+            return Ok(None);
         }
         self.context.counts.injected.add(batch.len() as u64);
-        self.appended += 1;
-        let appended = self.source.append(batch, self.appended).await;
-        appended.map_err(|error| FilterError::Fatal(error.to_string()))
+        let appended = self.source.append_alone(batch).await;
+        appended.map(Some).map_err(|error| FilterError::Fatal(error.to_string()))
     }
 
     /// A filter may not inject what its own matcher accepts: it would feed on itself.
@@ -170,4 +255,18 @@ impl Driver {
         }
         builder.finish()
     }
+}
+
+/// Answers for a delivery once what was made of it is safe.
+fn answer(ack: Ack, injected: Option<Settled>) {
+    let Some(settled) = injected.filter(|it| it.position() < Settled::ALONE) else {
+        ack.delivered();
+        return;
+    };
+    // Its bytes are not needed for that, and the filter goes on meanwhile.
+    let owed = ack.owe();
+    tokio::spawn(async move {
+        settled.reached(Settled::ALONE).await;
+        owed.delivered();
+    });
 }

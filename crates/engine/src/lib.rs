@@ -5,8 +5,10 @@
 //! was not delivered at the end is told, and not acknowledged to its source.
 
 mod decoders;
+mod durable;
 mod engine;
 mod filter;
+mod filter_state;
 mod input;
 mod output;
 mod own_messages;
@@ -14,7 +16,8 @@ mod plan;
 mod report;
 mod shared;
 mod supervise;
+mod waits;
 
 pub use engine::{Control, Engine, EngineSettings, Exit};
-pub use plan::{Plan, Route};
+pub use plan::{Guarantee, Plan, Route};
 pub use report::{ConsumerHandle, Entry, Handles, InputHandle, Report};

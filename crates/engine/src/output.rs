@@ -68,6 +68,7 @@ impl OutputRunner {
                     names: Arc::clone(&self.context.names),
                     counts: Arc::clone(&self.counts),
                     log: LimitedLog::default(),
+                    letters: self.context.letters.clone(),
                 })
             }
         };
@@ -79,6 +80,7 @@ impl OutputRunner {
             stop: shared.stop.signal(),
             log: LimitedLog::default(),
             reporter: self.reporter.clone(),
+            letters: self.context.letters.clone(),
         })
     }
 
@@ -99,6 +101,9 @@ impl OutputRunner {
                 Some(output) => Ok(output),
                 None => start_guarded(|| self.prepared.start(&self.context)),
             };
+            if started.is_ok() && backoff.attempts() > 0 {
+                self.consumer.set_trouble(None);
+            }
             let parts = started.and_then(|output| Ok((output, self.output_context(&shared)?)));
             let end = match parts {
                 Err(error) => End::Failed(error.to_string()),
@@ -109,7 +114,11 @@ impl OutputRunner {
                         consumer: Arc::clone(&self.consumer),
                         counts: Arc::clone(&self.counts),
                         ticker_interval: self.ticker_interval,
-                        abandon: shared.abandon.signal(),
+                        // What waits for a durable one is on disk, so a stop need not wait for its peer.
+                        abandon: match self.consumer.is_durable() {
+                            true => shared.stop.signal(),
+                            false => shared.abandon.signal(),
+                        },
                         failing: false,
                         careful,
                     };
@@ -130,7 +139,12 @@ impl OutputRunner {
                 }
             };
             let End::Failed(error) = end else { return };
+            if shared.stopping() && self.consumer.is_durable() {
+                tracing::info!(plugin = &*self.name, error, "ends without having delivered all");
+                return; // What it did not answer for is on disk.
+            }
             tracing::error!(plugin = &*self.name, error, "output failed");
+            self.consumer.set_trouble(Some(&error));
             self.counts.restarts.add(1);
             backoff.ran_for(began.elapsed());
             let mut abandon = shared.abandon.signal();
@@ -237,6 +251,7 @@ impl Driver {
                 Ok(()) => {
                     if self.failing {
                         self.failing = false;
+                        self.consumer.set_trouble(None);
                         tracing::info!(plugin = &*self.context.name, "output works again");
                     }
                     return Ok(());
@@ -247,6 +262,7 @@ impl Driver {
             self.counts.retries.add(1);
             if let (false, Err(error)) = (self.failing, &result) {
                 self.failing = true;
+                self.consumer.set_trouble(Some(&error.to_string()));
                 tracing::warn!(plugin = &*self.context.name, %error, "output retries");
             }
             if let Some(after) = after {

@@ -10,8 +10,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use heka_config::{
-    Category, CommonConsumer, CommonInput, CommonSplitter, Config, Globals, Oversize, Problem,
-    Problems, Section, nearest,
+    Buffering, Category, CommonConsumer, CommonInput, CommonSplitter, Config, Globals, Oversize,
+    Problem, Problems, Section, nearest,
 };
 use heka_matcher::Matcher;
 use heka_plugin::{
@@ -24,6 +24,9 @@ use crate::decoders::Decoders;
 
 /// Bytes that a frame adds to a message: separators, header length, longest header.
 const FRAME_BYTES_MAX: usize = 3 + 255;
+
+/// The log's segments are not larger than this, so that disk space comes back in small steps.
+const SEGMENT_BYTES_MAX: u64 = 64 << 20;
 
 /// A checked configuration.
 pub struct Plan {
@@ -89,6 +92,19 @@ pub struct Route {
     pub plugin_type: String,
     /// What it gets.
     pub message_matcher: String,
+    /// What is promised to the messages of each input on this way.
+    pub guarantees: Vec<Guarantee>,
+}
+
+/// What is promised to the messages of an input on their way to a consumer.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Guarantee {
+    /// Section name of the input.
+    pub input: String,
+    /// No crash loses a message; some may come twice. Else what is lost, and when.
+    pub at_least_once: bool,
+    /// Why it is not better.
+    pub why: String,
 }
 
 impl Plan {
@@ -115,16 +131,62 @@ impl Plan {
     /// The ways to all consumers.
     #[must_use]
     pub fn routes(&self) -> Vec<Route> {
-        let filters = self.filters.iter().map(|it| (&it.part.section, &it.matcher));
-        let outputs = self.outputs.iter().map(|it| (&it.part.section, &it.matcher));
-        filters
-            .chain(outputs)
-            .map(|(section, matcher)| Route {
-                consumer: section.name.clone(),
-                plugin_type: section.plugin_type.clone(),
-                message_matcher: matcher.as_str().to_owned(),
-            })
-            .collect()
+        let filters = self.filters.iter().map(|it| self.route(it));
+        filters.chain(self.outputs.iter().map(|it| self.route(it))).collect()
+    }
+
+    fn route<K: ?Sized>(&self, consumer: &ConsumerPart<K>) -> Route {
+        Route {
+            consumer: consumer.part.section.name.clone(),
+            plugin_type: consumer.part.section.plugin_type.clone(),
+            message_matcher: consumer.matcher.as_str().to_owned(),
+            guarantees: self.inputs.iter().map(|input| self.guarantee(input, consumer)).collect(),
+        }
+    }
+
+    fn guarantee<K: ?Sized>(&self, input: &InputPart, consumer: &ConsumerPart<K>) -> Guarantee {
+        let mut reasons = Vec::new();
+        if !input.part.def.defaults.resumes {
+            let input = &input.part.section.plugin_type;
+            reasons.push(match consumer.is_durable() {
+                true => {
+                    let interval = self.globals.stream.commit_interval;
+                    format!(
+                        "{input} cannot ask again for what it took in the {interval} before a crash"
+                    )
+                }
+                false => format!(
+                    "{input} cannot ask again for what was in memory at a crash (use_buffering is off)"
+                ),
+            });
+        }
+        if consumer.full_action() == FullAction::Drop {
+            reasons.push(match consumer.is_durable() {
+                true => {
+                    "full_action = \"drop\" loses what its disk buffer has no room for".to_owned()
+                }
+                false => "full_action = \"drop\" loses what its window has no room for".to_owned(),
+            });
+        }
+        if let Some(why) = consumer.part.def.defaults.unconfirmed {
+            reasons.push(why.to_owned());
+        }
+        let input = input.part.section.name.clone();
+        Guarantee { input, at_least_once: reasons.is_empty(), why: reasons.join("; ") }
+    }
+
+    /// True if a consumer has `use_buffering`.
+    pub(crate) fn needs_log(&self) -> bool {
+        self.filters.iter().any(ConsumerPart::is_durable)
+            || self.outputs.iter().any(ConsumerPart::is_durable)
+    }
+
+    /// Size of the log's segments: the smallest `max_file_size` of all durable consumers, within bounds.
+    pub(crate) fn segment_bytes(&self) -> u64 {
+        let filters = self.filters.iter().filter(|it| it.is_durable()).map(|it| it.buffering());
+        let outputs = self.outputs.iter().filter(|it| it.is_durable()).map(|it| it.buffering());
+        let sizes = filters.chain(outputs).map(|buffering| buffering.file_size().bytes());
+        sizes.min().unwrap_or(SEGMENT_BYTES_MAX).min(SEGMENT_BYTES_MAX)
     }
 
     fn empty(globals: Globals) -> Self {
@@ -198,11 +260,27 @@ impl<K: ?Sized> ConsumerPart<K> {
         self.common.can_exit.unwrap_or(self.part.def.defaults.can_exit)
     }
 
+    /// `use_buffering`.
+    pub(crate) fn is_durable(&self) -> bool {
+        self.common.use_buffering.unwrap_or(self.part.def.defaults.use_buffering)
+    }
+
+    /// The section's `buffering` table, else the type's defaults.
+    pub(crate) fn buffering(&self) -> Buffering {
+        let count = self.part.def.defaults.cursor_update_count;
+        self.common
+            .buffering
+            .unwrap_or(Buffering { cursor_update_count: count.max(1), ..Buffering::default() })
+    }
+
     pub(crate) fn full_action(&self) -> FullAction {
-        match self.common.buffering.and_then(|buffering| buffering.full_action) {
+        let given = self.common.buffering.and_then(|buffering| buffering.full_action);
+        match given {
             Some(heka_config::FullAction::Drop) => FullAction::Drop,
             Some(heka_config::FullAction::Shutdown) => FullAction::Shutdown,
-            Some(heka_config::FullAction::Block) | None => FullAction::Block,
+            Some(heka_config::FullAction::Block) => FullAction::Block,
+            None if self.is_durable() => FullAction::Shutdown,
+            None => FullAction::Block,
         }
     }
 }

@@ -5,8 +5,12 @@ use std::fmt::Write;
 use std::sync::Arc;
 
 use heka_plugin::{InputCounts, Metric, PluginCounts, Reporter};
-use heka_stream::{Consumer, DropReason, LedgerError, SourceCounts, Stream};
+use heka_stream::{
+    Consumer, DeadLetters, DropReason, DurableLog, LedgerError, SourceCounts, Stream,
+};
 use serde_json::{Value, json};
+
+use crate::waits::waiting_for;
 
 /// What can be asked of a running engine.
 #[derive(Clone)]
@@ -14,6 +18,7 @@ pub struct Handles {
     pub(crate) inputs: Vec<InputHandle>,
     pub(crate) consumers: Vec<ConsumerHandle>,
     pub(crate) stream: Stream,
+    pub(crate) letters: Option<DeadLetters>,
 }
 
 /// An input as seen from outside.
@@ -135,9 +140,9 @@ impl Report {
         Self {
             sections: [
                 ("globals", globals(handles)),
-                ("inputs", handles.inputs.iter().map(input).collect()),
-                ("filters", handles.filters().map(consumer).collect()),
-                ("outputs", handles.outputs().map(consumer).collect()),
+                ("inputs", handles.inputs.iter().map(|it| input(handles, it)).collect()),
+                ("filters", handles.filters().map(|it| consumer(handles, it)).collect()),
+                ("outputs", handles.outputs().map(|it| consumer(handles, it)).collect()),
             ],
         }
     }
@@ -203,19 +208,54 @@ impl Report {
 
 fn globals(handles: &Handles) -> Vec<Entry> {
     let (budget, injected) = handles.stream.budgets();
+    let read_back = handles.stream.log().map_or(0, |log| log.read_back_bytes());
     let mut router = Entry::new("Router");
     router.count("ProcessMessageCount", handles.stream.appended());
     let mut memory = Entry::new("Memory");
-    memory.number("InFlightBytes", budget.used() + injected.used(), "B").number(
+    memory.number("InFlightBytes", budget.used() + injected.used() + read_back, "B").number(
         "LimitBytes",
         budget.total() + injected.total(),
         "B",
     );
-    vec![router, memory]
+    let mut entries = vec![router, memory];
+    if let Some(log) = handles.stream.log() {
+        entries.push(log_entry(log));
+    }
+    if let Some(letters) = &handles.letters {
+        let (kept, lost) = letters.counts();
+        if kept + lost > 0 {
+            let mut entry = Entry::new("DeadLetters");
+            entry.count("KeptCount", kept).count("NotKeptCount", lost);
+            entries.push(entry);
+        }
+    }
+    entries
 }
 
-fn input(handle: &InputHandle) -> Entry {
+fn log_entry(log: &DurableLog) -> Entry {
+    let figures = log.figures();
+    let mut entry = Entry::new("Log");
+    entry
+        .number("Bytes", figures.bytes, "B")
+        .count("SegmentCount", figures.segments)
+        .number("WrittenBytes", figures.written_bytes, "B")
+        .count("WrittenBatchCount", figures.written_batches)
+        .count("SparedBatchCount", figures.spared_batches)
+        .count("SyncCount", figures.syncs)
+        .count("PendingBatchCount", figures.pending.0)
+        .number("PendingBytes", figures.pending.1, "B");
+    if figures.damaged_bytes > 0 {
+        entry.number("DamagedBytes", figures.damaged_bytes, "B");
+    }
+    if let Some(stuck) = figures.stuck {
+        entry.metrics.insert("Stuck".to_owned(), (String::new(), json!(stuck)));
+    }
+    entry
+}
+
+fn input(handles: &Handles, handle: &InputHandle) -> Entry {
     let mut entry = Entry::new(&handle.name);
+    waits(&mut entry, handles, &handle.ledger);
     let (counts, ledger) = (&handle.counts, &handle.ledger);
     entry
         .count("ProcessMessageCount", ledger.received())
@@ -244,8 +284,27 @@ fn input(handle: &InputHandle) -> Entry {
     entry
 }
 
-fn consumer(handle: &ConsumerHandle) -> Entry {
+/// For how long sources waited, and for what they wait now.
+fn waits(entry: &mut Entry, handles: &Handles, counts: &SourceCounts) {
+    let waited = u64::try_from(counts.waited().as_nanos()).unwrap_or(u64::MAX);
+    if waited > 0 {
+        entry.number("WaitedDuration", waited, "ns");
+    }
+    if let Some((_, why)) = waiting_for(handles, counts) {
+        entry.metrics.insert("WaitsFor".to_owned(), (String::new(), json!(why)));
+    }
+}
+
+fn consumer(handles: &Handles, handle: &ConsumerHandle) -> Entry {
     let mut entry = Entry::new(&handle.name);
+    if handle.consumer.is_durable() {
+        let (messages, bytes) = handle.consumer.backlog();
+        entry.count("BacklogMessageCount", messages).number("BacklogBytes", bytes, "B");
+    }
+    if let Some(trouble) = handle.consumer.trouble() {
+        entry.metrics.insert("Trouble".to_owned(), (String::new(), json!(trouble)));
+    }
+    waits(&mut entry, handles, &handle.injected);
     let (counts, ledger) = (&handle.counts, handle.consumer.counts());
     entry
         .count("MatchedMessageCount", ledger.matched())

@@ -48,6 +48,12 @@ impl Position {
         &self.path
     }
 
+    /// The journal text for this position, for those who keep it elsewhere: what a [`JournalStore`] returns.
+    pub fn to_journal(&self) -> Vec<u8> {
+        // Numbers, text and digests: there is nothing that JSON could refuse.
+        self.to_record(&self.path).to_json().unwrap_or_default()
+    }
+
     /// The journal text for this position; the file is called `path` by now.
     pub(crate) fn to_record(&self, path: &Path) -> Record {
         Record {

@@ -76,6 +76,8 @@ pub struct Stream {
     problems: Vec<Error>,
     /// A position that must reach the journal though nothing was consumed.
     unsaved_start: Option<Position>,
+    /// It began exactly where its journal said.
+    resumed: bool,
 }
 
 enum Place {
@@ -129,12 +131,18 @@ impl Stream {
             saved: None,
             problems: Vec::new(),
             unsaved_start: None,
+            resumed: false,
         }
     }
 
     /// The name that `differentiator` gives it.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// True if it began exactly where its journal said, known after the first read.
+    pub fn resumed(&self) -> bool {
+        self.resumed
     }
 
     /// The current name of the file being read; `None` before the first read.

@@ -44,6 +44,14 @@ pub struct Defaults {
     pub needs_encoder: bool,
     /// True for an encoder that writes encoded Heka messages.
     pub writes_protobuf: bool,
+    /// `use_buffering`, of filters and outputs.
+    pub use_buffering: bool,
+    /// `buffering.cursor_update_count` where the section has no `buffering` table; 0: the general default.
+    pub cursor_update_count: u32,
+    /// True for an input that goes on after a crash where everything before is settled.
+    pub resumes: bool,
+    /// Why an output cannot know whether a message arrived; `None`: it knows.
+    pub unconfirmed: Option<&'static str>,
 }
 
 /// A plugin type that sets nothing.
@@ -58,6 +66,10 @@ pub const NO_DEFAULTS: Defaults = Defaults {
     use_message_bytes: false,
     needs_encoder: false,
     writes_protobuf: false,
+    use_buffering: false,
+    cursor_update_count: 0,
+    resumes: false,
+    unconfirmed: None,
 };
 
 /// What every plugin of any kind has; the kind's own trait comes beside it.

@@ -60,6 +60,22 @@ impl Encoded {
         self.ends.get(index).copied()
     }
 
+    /// The bytes of record `index`, copied; empty if there is none.
+    #[must_use]
+    pub fn record_bytes(&self, index: usize) -> Vec<u8> {
+        let Some(end) = self.record_end(index) else { return Vec::new() };
+        let start = index.checked_sub(1).and_then(|before| self.record_end(before)).unwrap_or(0);
+        let mut bytes = Vec::with_capacity(end - start);
+        for slice in self.slices(start) {
+            let rest = end - start - bytes.len();
+            bytes.extend_from_slice(&slice[..slice.len().min(rest)]);
+            if bytes.len() == end - start {
+                break;
+            }
+        }
+        bytes
+    }
+
     /// Number of records that end at or before `offset`.
     #[must_use]
     pub fn records_before(&self, offset: usize) -> usize {

@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use heka_message::{NameRegistry, Record};
-use heka_stream::{Ack, Delivery};
+use heka_stream::{Ack, DeadLetters, Delivery, LetterMeta};
 
 use crate::{EncodeBuffer, Encoded, LimitedLog, PluginCounts};
 
@@ -70,6 +70,8 @@ pub struct EncoderRunner {
     pub counts: Arc<PluginCounts>,
     /// Log of refusals.
     pub log: LimitedLog,
+    /// Where messages go that cannot be encoded.
+    pub letters: Option<DeadLetters>,
 }
 
 impl EncoderRunner {
@@ -108,6 +110,10 @@ impl EncoderRunner {
                     buffer.rewind();
                     ack.reject();
                     self.counts.encode_failed.add(1);
+                    if let Some(letters) = &self.letters {
+                        let why = &*error.to_string();
+                        letters.send(&LetterMeta { plugin: name, why, input: None }, &record);
+                    }
                     if let Some(missed) = self.log.event(now_ns) {
                         tracing::warn!(plugin = name, %error, missed, "message cannot be encoded");
                     }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use heka_message::{
     Batch, BatchBuilder, Buffer, BufferMut, BufferPool, Envelope, NameId, RecordBuilder, Value,
 };
-use heka_stream::{Settled, Source, SourceCounts, Stream};
+use heka_stream::{DeadLetters, LetterMeta, Settled, Source, SourceCounts, Stream};
 
 use crate::{
     Decode, DecodeError, Decoder, Frames, InputCounts, InputError, LimitedLog, Oversize, Prepared,
@@ -129,6 +129,8 @@ impl FeedMaker {
                 decode_failure: self.context.name_id("decode_failure"),
                 decode_error: self.context.name_id("decode_error"),
                 record_truncated: self.context.name_id("record_truncated"),
+                input: Arc::clone(&self.context.name),
+                letters: self.context.letters.clone(),
             },
             source: self.stream.source(Arc::clone(&self.ledger)),
             envelope: Arc::new(envelope),
@@ -143,6 +145,7 @@ impl FeedMaker {
             frames: Frames::default(),
             sizes: (0, 0, 0),
             blocks: None,
+            logged_until: 0,
         })
     }
 }
@@ -171,6 +174,8 @@ pub struct Feed {
     sizes: (usize, usize, usize),
     /// The batch that blocks go to.
     blocks: Option<BatchBuilder>,
+    /// Up to here in the stream the log has everything: no batch may reach across it.
+    logged_until: u64,
 }
 
 impl std::fmt::Debug for Feed {
@@ -205,11 +210,23 @@ impl Feed {
     /// If the stream refuses the batch.
     pub async fn commit(&mut self, read: usize) -> Result<(), InputError> {
         let Some((raw, consumed)) = self.take_records(read) else { return Ok(()) };
-        self.append(raw, consumed).await
+        self.append(raw, consumed, None).await
+    }
+
+    /// Keeps the positions of this stream in the log, if there is one, under `key`; see
+    /// [`Source::keep_positions`]. Before the first commit.
+    pub fn keep_positions(&mut self, key: &str, resumed: bool) {
+        self.logged_until = self.source.keep_positions(key, resumed);
+    }
+
+    /// True if the positions that closures return are kept.
+    #[must_use]
+    pub fn keeps_positions(&self) -> bool {
+        self.source.keeps_positions()
     }
 
     /// As [`commit`](Self::commit), from a thread that may block. `consumed` sees the bytes that are done with
-    /// before they are appended.
+    /// before they are appended, and returns the place behind them in the source's own words, for the log.
     ///
     /// # Errors
     /// As `commit`.
@@ -217,11 +234,11 @@ impl Feed {
         &mut self,
         read: usize,
         runtime: &tokio::runtime::Handle,
-        consumed: impl FnOnce(&[u8]),
+        consumed: impl FnOnce(&[u8]) -> Option<Box<[u8]>>,
     ) -> Result<(), InputError> {
         let Some((raw, len)) = self.take_records(read) else { return Ok(()) };
-        consumed(&raw);
-        runtime.block_on(self.append(raw, len))
+        let position = consumed(&raw);
+        runtime.block_on(self.append(raw, len, position))
     }
 
     /// The stream ends here, or its file does: what is left becomes records where `always` or the section's
@@ -231,15 +248,15 @@ impl Feed {
     /// As `commit`.
     pub async fn end(&mut self, always: bool) -> Result<(), InputError> {
         let result = match self.take_rest(always) {
-            Some((raw, consumed)) => self.append(raw, consumed).await,
+            Some((raw, consumed)) => self.append(raw, consumed, None).await,
             None => Ok(()),
         };
         self.splitter.reset();
         result
     }
 
-    /// As [`end`](Self::end), from a thread that may block. `consumed` sees the bytes that are done with before
-    /// they are appended.
+    /// As [`end`](Self::end), from a thread that may block. `consumed` is as in
+    /// [`commit_blocking`](Self::commit_blocking).
     ///
     /// # Errors
     /// As `commit`.
@@ -247,12 +264,12 @@ impl Feed {
         &mut self,
         always: bool,
         runtime: &tokio::runtime::Handle,
-        consumed: impl FnOnce(&[u8]),
+        consumed: impl FnOnce(&[u8]) -> Option<Box<[u8]>>,
     ) -> Result<(), InputError> {
         let result = match self.take_rest(always) {
             Some((raw, len)) => {
-                consumed(&raw);
-                runtime.block_on(self.append(raw, len))
+                let position = consumed(&raw);
+                runtime.block_on(self.append(raw, len, position))
             }
             None => Ok(()),
         };
@@ -457,7 +474,12 @@ impl Feed {
         counts.bad_signature.add(self.frames.bad_signature);
     }
 
-    async fn append(&mut self, raw: Buffer, consumed: usize) -> Result<(), InputError> {
+    async fn append(
+        &mut self,
+        raw: Buffer,
+        consumed: usize,
+        mut position: Option<Box<[u8]>>,
+    ) -> Result<(), InputError> {
         let now_ns = self.context.clock.now_ns();
         let mut done = 0;
         loop {
@@ -467,13 +489,25 @@ impl Feed {
                 Some(frame) => self.consumed + u64::from(frame.start),
                 None => self.consumed + consumed as u64,
             };
-            self.source.append(batch, end).await?;
+            let position = if last { position.take() } else { None };
+            self.source.append_at(batch, end, position).await?;
             done = next;
             if last {
                 self.consumed = end;
                 return Ok(());
             }
         }
+    }
+
+    /// Number of the first frame behind `from` that must not be in one batch with it.
+    fn batch_limit(&self, from: usize) -> usize {
+        let len = self.frames.len();
+        let Some(logged) = self.logged_until.checked_sub(self.consumed).filter(|&it| it > 0) else {
+            return len;
+        };
+        let behind = |frame: &crate::Frame| u64::from(frame.start) >= logged;
+        let first = self.frames.list.iter().position(behind).unwrap_or(len);
+        if first > from { first } else { len }
     }
 
     /// Makes a batch of the frames from number `from` on; returns it and the number of the frame after it.
@@ -485,8 +519,8 @@ impl Feed {
         }
         let (records, fields, made) = self.sizes;
         builder.reserve((self.frames.len() - from).min(2 * records + 16), fields, made);
-        let mut next = from;
-        while let Some(frame) = self.frames.list.get(next) {
+        let (mut next, limit) = (from, self.batch_limit(from));
+        while let Some(frame) = self.frames.list.get(next).filter(|_| next < limit) {
             let signer: &[u8] = match frame.signer {
                 0 => &[],
                 number => self.splitter.signer(number),
@@ -519,8 +553,8 @@ impl Feed {
     ) -> (Batch, usize) {
         let limit = self.decode.settings.max_record_size;
         builder.reserve((self.frames.len() - from).min(RESERVE_RECORDS_MAX), 0, 0);
-        let mut next = from;
-        while let Some(frame) = self.frames.list.get(next)
+        let (mut next, batch_limit) = (from, self.batch_limit(from));
+        while let Some(frame) = self.frames.list.get(next).filter(|_| next < batch_limit)
             && frame.len as usize <= limit
             && builder.made_bytes() <= BATCH_MADE_BYTES_MAX
         {
@@ -553,6 +587,9 @@ struct Decoding {
     decode_failure: NameId,
     decode_error: NameId,
     record_truncated: NameId,
+    /// Section name of the input.
+    input: Arc<str>,
+    letters: Option<DeadLetters>,
 }
 
 impl Decoding {
@@ -622,6 +659,13 @@ impl Decoding {
         self.failed(builder, data, &failure, now_ns, decorate);
     }
 
+    /// The record goes nowhere else: its bytes are kept with the reason.
+    fn keep_letter(&self, data: &[u8], error: &DecodeError) {
+        let Some(letters) = &self.letters else { return };
+        let (plugin, why) = (&*self.name, &*error.to_string());
+        letters.send_bytes(&LetterMeta { plugin, why, input: Some(&self.input) }, data);
+    }
+
     fn failed(
         &self,
         builder: &mut BatchBuilder,
@@ -638,6 +682,7 @@ impl Decoding {
             tracing::warn!(decoder = self.name, %error, %sample, missed, "record not decoded");
         }
         if !self.settings.send_decode_failures {
+            self.keep_letter(data, error);
             return;
         }
         let mut text = error.to_string();

@@ -20,6 +20,29 @@ pub trait Filter: Send {
         context: &mut FilterContext,
     ) -> Result<(), FilterError>;
 
+    /// True if it gathers state that [`save`](Self::save) can save. Asked once, when it was made.
+    fn keeps_state(&self) -> bool {
+        false
+    }
+
+    /// Its state. The runner keeps it with the place in the log that it belongs to: after a crash the next instance is
+    /// given the state, and with `use_buffering` exactly the deliveries that are not in it.
+    ///
+    /// # Errors
+    /// If it cannot be saved; it is tried again later.
+    fn save(&mut self) -> Result<Vec<u8>, FilterError> {
+        Ok(Vec::new())
+    }
+
+    /// Takes over a state that an earlier instance saved, before anything else is asked of it.
+    ///
+    /// # Errors
+    /// If it cannot be understood; the filter then begins without.
+    fn restore(&mut self, state: &[u8]) -> Result<(), FilterError> {
+        let _state = state;
+        Ok(())
+    }
+
     /// The section's ticker fired.
     ///
     /// # Errors

@@ -29,7 +29,9 @@ pub use error::{FilterError, InputError, OutputError, StartError};
 pub use feed::{Feed, FeedMaker, FeedSettings, Pools};
 pub use filter::{Filter, FilterContext};
 pub use heka_config::{Category, FieldProblems, PluginConfig, UnknownKeys};
-pub use heka_stream::{Ack, Clock, Delivery, Durability, Keep, Settled, Storage};
+pub use heka_stream::{
+    Ack, Clock, DeadLetters, Delivery, Durability, DurableLog, Keep, Settled, Storage,
+};
 pub use input::{Input, InputContext, Reporter, Stop, StopSwitch};
 pub use limited::LimitedLog;
 pub use output::{Flush, Output, OutputContext};

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use heka_stream::{Ack, Clock, Delivery};
+use heka_stream::{Ack, Clock, DeadLetters, Delivery, LetterMeta};
 
 use crate::input::Reporter;
 use crate::{
@@ -82,6 +82,8 @@ pub struct OutputContext {
     pub log: LimitedLog,
     /// How the output reports on itself.
     pub reporter: Reporter,
+    /// Where messages go that are rejected.
+    pub letters: Option<DeadLetters>,
 }
 
 impl OutputContext {
@@ -95,9 +97,14 @@ impl OutputContext {
         }
     }
 
-    /// One record of a delivery will never be delivered: counts it and logs why, not too often.
-    pub fn reject(&self, ack: &mut Ack, why: &dyn std::fmt::Display) {
+    /// One record of a delivery, encoded as `record`, will never be delivered: counts it, keeps it as a dead letter and
+    /// logs why, not too often.
+    pub fn reject(&self, ack: &mut Ack, record: &[u8], why: &dyn std::fmt::Display) {
         ack.reject();
+        if let Some(letters) = &self.letters {
+            let meta = LetterMeta { plugin: &self.name, why: &why.to_string(), input: None };
+            letters.send_bytes(&meta, record);
+        }
         if let Some(missed) = self.log.event(self.clock.now_ns()) {
             tracing::warn!(plugin = &*self.name, error = %why, missed, "message rejected");
         }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use heka_message::{NameId, NameRegistry};
-use heka_stream::{Clock, Storage};
+use heka_stream::{Clock, DeadLetters, DurableLog, Storage};
 
 use crate::{Decoder, StartError};
 
@@ -47,6 +47,10 @@ pub struct StartContext {
     pub storage: Arc<dyn Storage>,
     /// Makes decoders.
     pub decoders: Arc<dyn MakeDecoder>,
+    /// The log of the stream, where a consumer is durable.
+    pub log: Option<DurableLog>,
+    /// Where messages go that are given up for good; `None`: nowhere.
+    pub letters: Option<DeadLetters>,
 }
 
 impl StartContext {

@@ -152,6 +152,12 @@ impl Consumer {
         &self.options
     }
 
+    /// True if its messages are kept on disk.
+    #[must_use]
+    pub fn is_durable(&self) -> bool {
+        self.options.durable.is_some()
+    }
+
     /// What became of its messages.
     #[must_use]
     pub fn counts(&self) -> &ConsumerCounts {

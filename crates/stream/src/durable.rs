@@ -87,6 +87,7 @@ pub struct DurableLog {
 
 #[derive(Debug)]
 pub(crate) struct Inner {
+    id: [u8; 16],
     storage: Arc<dyn Storage>,
     clock: Arc<dyn Clock>,
     names: Arc<NameRegistry>,
@@ -205,6 +206,7 @@ impl DurableLog {
             stuck: None,
         };
         let inner = Arc::new(Inner {
+            id: writer.id(),
             storage,
             clock,
             names,
@@ -292,6 +294,18 @@ impl DurableLog {
             pending: (queue.pending.len() as u64, queue.pending_bytes as u64),
             stuck: queue.stuck.clone(),
         }
+    }
+
+    /// Bytes in memory of batches that were read back.
+    #[must_use]
+    pub fn read_back_bytes(&self) -> u64 {
+        self.inner.counts.read_bytes.load(Ordering::Relaxed)
+    }
+
+    /// What tells it from other logs, also after it was removed and made anew.
+    #[must_use]
+    pub fn id(&self) -> [u8; 16] {
+        self.inner.id
     }
 
     /// Its directory.

@@ -113,10 +113,19 @@ impl DeadLetters {
 
     /// Keeps a message that was given up. Does not wait.
     pub fn send(&self, meta: &LetterMeta<'_>, record: &Record<'_>) {
+        self.keep(meta, |inner, time_ns| inner.copy(record, time_ns));
+    }
+
+    /// Keeps bytes that no message could be made of, or that are all that is left of one.
+    pub fn send_bytes(&self, meta: &LetterMeta<'_>, bytes: &[u8]) {
+        self.keep(meta, |inner, time_ns| inner.wrap(meta, bytes, time_ns));
+    }
+
+    fn keep(&self, meta: &LetterMeta<'_>, make: impl FnOnce(&Inner, i64) -> Option<Batch>) {
         let inner = &self.inner;
         let time_ns = inner.clock.now_ns();
         let full = inner.lock().bytes >= WAITING_BYTES_MAX;
-        let batch = if full { None } else { inner.copy(record, time_ns) };
+        let batch = if full { None } else { make(inner, time_ns) };
         let Some(batch) = batch else {
             inner.lost.fetch_add(1, Ordering::Relaxed);
             return;
@@ -175,6 +184,14 @@ impl Inner {
         Some(builder.finish())
     }
 
+    fn wrap(&self, meta: &LetterMeta<'_>, bytes: &[u8], time_ns: i64) -> Option<Batch> {
+        let envelope = Arc::new(Envelope::new(meta.input.unwrap_or(meta.plugin)));
+        let names = self.names.snapshot();
+        let mut builder = BatchBuilder::new(names, envelope, Buffer::empty(), time_ns);
+        builder.push_payload(bytes).ok()?;
+        Some(builder.finish())
+    }
+
     fn run(&self) {
         let settings = LogSettings {
             directory: self.directory.clone(),
@@ -191,14 +208,14 @@ impl Inner {
             self.bell.wait(LOOK_INTERVAL);
             let waiting = std::mem::take(&mut *self.lock());
             if !waiting.letters.is_empty() {
-                self.keep(log.as_mut(), &waiting.letters);
+                self.store(log.as_mut(), &waiting.letters);
             } else if self.closing.load(Ordering::Acquire) {
                 return;
             }
         }
     }
 
-    fn keep(&self, log: Option<&mut (LogWriter, LogState)>, letters: &[Letter]) {
+    fn store(&self, log: Option<&mut (LogWriter, LogState)>, letters: &[Letter]) {
         let count = letters.len() as u64;
         let outcome = log.map(|(writer, state)| self.write(writer, state, letters));
         match outcome {

@@ -90,6 +90,9 @@ pub struct Settled {
 }
 
 impl Settled {
+    /// Position behind a batch that was appended alone.
+    pub const ALONE: u64 = 1;
+
     /// The position up to which everything is delivered, finally disposed of, or safe on disk.
     #[must_use]
     pub fn position(&self) -> u64 {

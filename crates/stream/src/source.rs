@@ -100,6 +100,18 @@ impl Source {
         self.append_at(batch, end, None).await
     }
 
+    /// Appends a batch that is settled for itself, whatever came before it: returns what tells when.
+    ///
+    /// For filters: what they made of one message may come back to them, and wait for what they made before.
+    ///
+    /// # Errors
+    /// As [`append`](Self::append).
+    pub async fn append_alone(&mut self, batch: Batch) -> Result<Settled, AppendError> {
+        (self.tracker, self.end) = (Arc::default(), 0);
+        self.append_at(batch, Settled::ALONE, None).await?;
+        Ok(self.settled())
+    }
+
     /// As [`append`](Self::append); `position` says where `end` is in the source's own words, for the log.
     ///
     /// Waits for the byte budget and for consumers that say `block`. Cancelled while it waits, nothing was

@@ -95,8 +95,8 @@ pub trait GrowingFile: Send + Sync + Debug {
     /// What the operating system says.
     fn truncate(&mut self, len: u64) -> io::Result<()>;
 
-    /// Makes all that was written, and the file's name, safe from a power cut. After an error nothing is known of what
-    /// was written since the last success.
+    /// Makes all that was written safe from a power cut; the first time also the file's name, and what was made and
+    /// removed in its directory before. After an error nothing is known of what was written since the last success.
     ///
     /// # Errors
     /// What the operating system says.

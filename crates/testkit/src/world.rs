@@ -36,5 +36,7 @@ pub(crate) fn context(decoders: Arc<dyn MakeDecoder>) -> StartContext {
         clock: Arc::new(ManualClock::new(NOW_NS)),
         storage: Arc::new(MemoryStorage::default()),
         decoders,
+        log: None,
+        letters: None,
     }
 }

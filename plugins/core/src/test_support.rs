@@ -118,6 +118,8 @@ impl World {
             clock: Arc::clone(&clock) as Arc<dyn Clock>,
             storage: Arc::new(MemoryStorage::default()),
             decoders: Arc::new(Decoders(sections)),
+            log: None,
+            letters: None,
         };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         Self { runtime, clock, stream, consumer, context }
@@ -191,6 +193,7 @@ impl World {
             names: Arc::clone(&self.context.names),
             counts: Arc::default(),
             log: LimitedLog::default(),
+            letters: None,
         }
     }
 }
@@ -489,6 +492,7 @@ impl<O: Output> Delivering<O> {
             stop,
             log: LimitedLog::default(),
             reporter: Reporter::new(),
+            letters: None,
         };
         Self { world, context, output, _stop: switch }
     }

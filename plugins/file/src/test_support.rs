@@ -80,6 +80,8 @@ impl Rig {
             clock: clock.clone(),
             storage: Arc::new(MemoryStorage::default()),
             decoders: Arc::new(NoDecoders),
+            log: None,
+            letters: None,
         };
         Self { start, clock, consumer, source, position: 0 }
     }
@@ -94,6 +96,7 @@ impl Rig {
             names: Arc::clone(&self.start.names),
             counts: Arc::clone(&counts),
             log: LimitedLog::default(),
+            letters: None,
         };
         OutputContext {
             name: "plugin".into(),
@@ -103,6 +106,7 @@ impl Rig {
             stop: StopSwitch::new().1,
             log: LimitedLog::default(),
             reporter: Reporter::new(),
+            letters: None,
         }
     }
 

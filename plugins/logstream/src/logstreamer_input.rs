@@ -12,8 +12,8 @@ use std::time::Duration;
 use heka_config::GoDuration;
 use heka_logstream::{JournalStore, LogStreams, Now, Settings, StreamId, journal_file_name};
 use heka_plugin::{
-    BoxFuture, Defaults, Durability, FieldProblems, Input, InputContext, InputError, Plugin,
-    PluginConfig, StartContext, StartError, Storage,
+    BoxFuture, Defaults, Durability, DurableLog, FieldProblems, Input, InputContext, InputError,
+    Plugin, PluginConfig, StartContext, StartError, Storage,
 };
 use nix::sys::resource::{Resource, getrlimit};
 use schemars::JsonSchema;
@@ -135,7 +135,7 @@ impl Plugin for LogstreamerInput {
     const NAME: &'static str = "LogstreamerInput";
     const PAGE: &'static str = include_str!("logstreamer_input.md");
     const DEFAULTS: Defaults =
-        Defaults { splitter: Some("TokenSplitter"), ..heka_plugin::NO_DEFAULTS };
+        Defaults { splitter: Some("TokenSplitter"), resumes: true, ..heka_plugin::NO_DEFAULTS };
     type Config = LogstreamerInputConfig;
 
     fn start(config: &Self::Config, context: &StartContext) -> Result<Self, StartError> {
@@ -143,7 +143,8 @@ impl Plugin for LogstreamerInput {
             "" => context.in_base_dir("logstreamer"),
             given => given.into(),
         };
-        let store = Journals { storage: Arc::clone(&context.storage), directory };
+        let log = context.log.clone().map(|log| (log, Arc::clone(&context.name)));
+        let store = Journals { storage: Arc::clone(&context.storage), directory, log };
         let mut streams = LogStreams::new(config.settings(&context.name), Box::new(store))
             .map_err(|error| StartError::because("read log files", error))?;
         let found = streams.rescan(Now::read());
@@ -161,15 +162,32 @@ impl Plugin for LogstreamerInput {
     }
 }
 
-/// The journals, a small file each.
+/// The journals, a small file each. Where the stream has a log, that knows better where a stream was, to the last commit.
 struct Journals {
     storage: Arc<dyn Storage>,
     directory: PathBuf,
+    log: Option<(DurableLog, Arc<str>)>,
 }
+
+/// What the log calls a file stream of an input.
+fn position_key(input: &str, stream: &str) -> String {
+    format!("{input}/{stream}")
+}
+
+/// Journal of a stream that was begun: from then on a missing file means that someone wants it read anew.
+const BEGUN: &[u8] = b"\n";
 
 impl JournalStore for Journals {
     fn load(&self, stream: &str) -> io::Result<Option<Vec<u8>>> {
-        self.storage.read(&self.directory.join(journal_file_name(stream)))
+        let path = self.directory.join(journal_file_name(stream));
+        let journal = self.storage.read(&path)?;
+        let Some((log, input)) = &self.log else { return Ok(journal) };
+        if journal.is_none() {
+            self.storage.replace(&path, BEGUN, Durability::Crash)?;
+            return Ok(None);
+        }
+        let resume = log.resume(&position_key(input, stream));
+        Ok(resume.map(|resume| resume.position).or(journal))
     }
 
     fn replace(&mut self, stream: &str, journal: &[u8]) -> io::Result<()> {

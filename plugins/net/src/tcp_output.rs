@@ -120,6 +120,8 @@ impl Plugin for TcpOutput {
         encoder: Some("ProtobufEncoder"),
         use_framing: Framing::WithProtobuf,
         needs_encoder: true,
+        use_buffering: true,
+        cursor_update_count: 50,
         ..NO_DEFAULTS
     };
 

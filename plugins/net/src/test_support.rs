@@ -130,6 +130,8 @@ impl Rig {
             clock: Arc::new(SystemClock),
             storage: Arc::new(MemoryStorage::default()),
             decoders: Arc::new(NoDecoders),
+            log: None,
+            letters: None,
         };
         Self { start, stream, consumer, switch: StopSwitch::new().0, source, position: 0 }
     }
@@ -182,6 +184,7 @@ impl Rig {
             names: Arc::clone(&self.start.names),
             counts: Arc::clone(&counts),
             log: LimitedLog::default(),
+            letters: None,
         };
         OutputContext {
             name: "plugin".into(),
@@ -191,6 +194,7 @@ impl Rig {
             stop: self.switch.signal(),
             log: LimitedLog::default(),
             reporter: Reporter::new(),
+            letters: None,
         }
     }
 

@@ -113,7 +113,8 @@ pub struct UdpOutput {
 impl Plugin for UdpOutput {
     const NAME: &'static str = "UdpOutput";
     const PAGE: &'static str = include_str!("udp_output.md");
-    const DEFAULTS: Defaults = Defaults { needs_encoder: true, ..NO_DEFAULTS };
+    const DEFAULTS: Defaults =
+        Defaults { unconfirmed: Some("UDP gives no answer"), needs_encoder: true, ..NO_DEFAULTS };
 
     type Config = UdpOutputConfig;
 
@@ -181,7 +182,7 @@ impl UdpOutput {
             start = Some(end);
             if len > limit {
                 let why = format!("message has exceeded allowed UDP data size: {len} > {limit}");
-                context.reject(&mut ack, &why);
+                context.reject(&mut ack, &self.pending.record_bytes(index), &why);
                 self.too_long.push(index);
             }
         }
@@ -248,7 +249,9 @@ impl UdpOutput {
     fn reject_next(&mut self, context: &OutputContext) {
         let place = self.held.partition_point(|held| held.end <= self.next);
         if let Some(held) = self.held.get_mut(place) {
-            context.reject(&mut held.ack, &"the network carries no datagram of this length");
+            let record = self.pending.record_bytes(self.next);
+            let why = "the network carries no datagram of this length";
+            context.reject(&mut held.ack, &record, &why);
         }
         self.next += 1;
     }

@@ -55,6 +55,8 @@ fn context() -> StartContext {
         clock: Arc::new(ManualClock::new(NOW_NS)),
         storage: Arc::new(MemoryStorage::default()),
         decoders: Arc::new(NoDecoders),
+        log: None,
+        letters: None,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use heka_config::{Category, Problem, Problems, Section, Severity, nearest};
+use heka_config::{Category, Problem, Problems, Section, nearest};
 
 use heka_plugin::PluginDef;
 
@@ -93,19 +93,23 @@ impl Plan {
         }
     }
 
-    /// Disk buffers are not part of this version; who asks for one must know.
+    /// A file of the log must hold the longest message; two consumers of one name would share a cursor.
     fn check_buffering(&self, problems: &mut Problems) {
-        let filters = self.filters.iter().map(|it| (&it.part.section, &it.common));
-        let outputs = self.outputs.iter().map(|it| (&it.part.section, &it.common));
-        for (section, common) in filters.chain(outputs) {
-            if common.use_buffering == Some(true) {
-                let text = "use_buffering: this version keeps messages in memory until they are \
-                            delivered, not on disk; full_action is taken once the window in memory is \
-                            full, whatever max_buffer_size says; inputs with a checkpoint read again \
-                            after a crash what was not delivered";
-                let problem = section.error_at("use_buffering", text);
-                problems.push(Problem { severity: Severity::Warning, ..problem });
+        let filters = self.filters.iter().filter(|it| it.is_durable());
+        let filters = filters.map(|it| (&it.part.section, it.buffering()));
+        let outputs = self.outputs.iter().filter(|it| it.is_durable());
+        let outputs = outputs.map(|it| (&it.part.section, it.buffering()));
+        let least = (self.globals.message_size() + super::FRAME_BYTES_MAX) as u64;
+        for (section, buffering) in filters.chain(outputs) {
+            if buffering.file_size().bytes() < least {
+                let text = format!("must be at least {least} bytes, the longest message");
+                problems.push(section.error_at("buffering.max_file_size", text));
             }
+        }
+        let commit = self.globals.stream.commit_size.bytes();
+        if self.needs_log() && commit > self.globals.memory_limit.bytes() / 4 {
+            let text = "hekad.stream.commit_size must not be above a quarter of memory_limit";
+            problems.push(Problem::error(text));
         }
     }
 }

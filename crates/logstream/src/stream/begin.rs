@@ -133,6 +133,7 @@ impl Stream {
             }
             Found::At(index, file) => {
                 let step = self.begin_in(index, *file);
+                self.resumed = true;
                 self.remember(record);
                 Ok(step)
             }

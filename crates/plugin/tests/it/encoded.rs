@@ -87,6 +87,7 @@ fn runner(frame: Option<fn(usize, &mut Vec<u8>)>) -> EncoderRunner {
         names: NameRegistry::new(),
         counts: Arc::new(PluginCounts::default()),
         log: LimitedLog::default(),
+        letters: None,
     }
 }
 

@@ -121,6 +121,8 @@ impl World {
             clock,
             storage: Arc::new(MemoryStorage::default()),
             decoders: Arc::new(Decoders),
+            log: None,
+            letters: None,
         };
         let maker = FeedMaker {
             splitter: Arc::new(Made(|| Box::new(Lines) as Box<dyn Splitter>)),

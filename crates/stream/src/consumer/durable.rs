@@ -144,9 +144,9 @@ impl Consumer {
         let end = state.log.behind.unwrap_or(next);
         // What is read below this number is counted then; what waits above it was counted when it came.
         state.log.recount_below = state.log.recount_below.max(end);
-        state.log.behind = Some(sequence.min(end));
+        state.log.behind = (sequence < next).then_some(sequence);
         if state.log.pinned.is_some() {
-            state.log.pinned = Some(sequence.min(end));
+            state.log.pinned = Some(sequence.min(next));
         }
         drop(state);
         self.counts.forget(again);

@@ -19,6 +19,20 @@ pub enum LogError {
         /// Why it failed.
         source: io::Error,
     },
+    /// What was written to a file since it was last safe may be lost, though the file can be read as if it were not.
+    #[error("cannot sync {path}: {source}", path = path.display())]
+    Sync {
+        /// The file.
+        path: PathBuf,
+        /// Why it failed.
+        source: io::Error,
+    },
+    /// A segment cannot be removed, for nothing newer has the cursors and positions.
+    #[error("{path} holds the newest cursors and positions", path = path.display())]
+    Needed {
+        /// The segment.
+        path: PathBuf,
+    },
     /// The disk has less free space than is to be left to others.
     #[error("the disk has {free} bytes free, and {floor} are left to others (disk_floor)")]
     Floor {
@@ -41,12 +55,19 @@ impl LogError {
         move |source| Self::Io { tried, path, source }
     }
 
+    pub(crate) fn sync(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::Sync { path, source }
+    }
+
     /// True if the disk has no room.
     #[must_use]
     pub fn is_full(&self) -> bool {
         use io::ErrorKind::{QuotaExceeded, StorageFull};
         match self {
-            Self::Io { source, .. } => matches!(source.kind(), StorageFull | QuotaExceeded),
+            Self::Io { source, .. } | Self::Sync { source, .. } => {
+                matches!(source.kind(), StorageFull | QuotaExceeded)
+            }
             Self::Floor { .. } => true,
             _ => false,
         }

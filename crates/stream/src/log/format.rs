@@ -43,6 +43,11 @@ impl RecordKind {
             .into_iter()
             .find(|kind| *kind as u8 == byte)
     }
+
+    /// True if each such record has a number of its own.
+    pub(crate) fn is_numbered(self) -> bool {
+        matches!(self, Self::Batch | Self::DeadLetters)
+    }
 }
 
 /// Header of a segment.

@@ -1,7 +1,8 @@
 //! Reading a log forward, past whatever is damaged in it.
 //!
 //! Invariants: a record is returned only with the right checksum; damage costs the records that lie in it and no
-//! others; nothing here writes.
+//! others; batches that the next segment stands for are taken from there, since what a segment has of them at its end was
+//! given up by the writer; nothing here writes.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -20,6 +21,9 @@ const WINDOW_BYTES: usize = 64 << 10;
 const SMALL_BODY_BYTES: usize = 16 << 10;
 /// Step by which a part of a file that cannot be read is passed.
 const BLOCK_BYTES: u64 = 4096;
+
+/// What is said of bytes that no read gets over.
+pub(crate) const UNREADABLE: &str = "the disk cannot read it";
 
 /// A record as it was read.
 #[derive(Debug, Clone)]
@@ -76,22 +80,29 @@ pub(crate) fn list_segments(
     Ok(segments)
 }
 
+fn next_key(segments: &[SegmentKey], key: SegmentKey) -> Option<SegmentKey> {
+    segments.iter().copied().find(|&other| other > key)
+}
+
 /// The id of a log, where it can be found.
 pub(crate) fn find_id(
     storage: &dyn Storage,
     directory: &Path,
     segments: &[SegmentKey],
-) -> Option<LogId> {
-    let written = storage.read(&directory.join(ID_FILE)).ok().flatten();
-    let from_file = written.and_then(|bytes| bytes.try_into().ok());
-    from_file.or_else(|| {
-        segments.iter().rev().find_map(|&(first, generation)| {
-            let file = storage.open(&directory.join(segment_name(first, generation))).ok()?;
-            let mut header = [0; SEGMENT_HEADER_BYTES];
-            file.read_at(&mut header, 0).ok()?;
-            SegmentHeader::decode(&header).ok().map(|header| header.id)
-        })
-    })
+) -> Result<Option<LogId>, LogError> {
+    // The headers have a checksum, the file has none.
+    let from_header = segments.iter().rev().find_map(|&(first, generation)| {
+        let file = storage.open(&directory.join(segment_name(first, generation))).ok()?;
+        let mut header = [0; SEGMENT_HEADER_BYTES];
+        file.read_at(&mut header, 0).ok()?;
+        SegmentHeader::decode(&header).ok().map(|header| header.id)
+    });
+    if from_header.is_some() {
+        return Ok(from_header);
+    }
+    let path = directory.join(ID_FILE);
+    let written = storage.read(&path).map_err(LogError::io("read", path))?;
+    Ok(written.and_then(|bytes| bytes.try_into().ok()))
 }
 
 /// A place in a log from which records are read in order.
@@ -108,6 +119,8 @@ pub struct LogReader {
     /// The segment that was read last, while none is open.
     after: Option<SegmentKey>,
     damage: Vec<Damage>,
+    /// Times that something was passed over that could have been a record: damage, or what was given up.
+    gaps: u64,
 }
 
 #[derive(Debug)]
@@ -118,6 +131,8 @@ struct OpenSegment {
     offset: u64,
     /// Where the part that could not be read begins, while the reader looks for its end.
     lost: Option<(u64, &'static str)>,
+    /// From this number on batches are in the next segment; `None` if there is none yet.
+    next_first: Option<u64>,
     window: Vec<u8>,
     window_start: u64,
 }
@@ -127,6 +142,8 @@ enum Found {
     Record(RecordHeader, Vec<u8>),
     /// A record that is not wanted, or one that was damaged.
     Passed,
+    /// A batch that the next segment stands for.
+    GivenUp,
     /// Nothing more before the end.
     End,
 }
@@ -144,6 +161,7 @@ impl LogReader {
             segment: None,
             after: None,
             damage: Vec::new(),
+            gaps: 0,
         }
     }
 
@@ -157,7 +175,8 @@ impl LogReader {
         let mut reader = Self::new(storage, directory, 0);
         reader.id = Some(id);
         reader.all_kinds = true;
-        reader.open(segment)?;
+        let segments = list_segments(&*reader.storage, directory)?;
+        reader.open(segment, &segments)?;
         Ok(reader)
     }
 
@@ -186,6 +205,11 @@ impl LogReader {
         self.from = self.from.max(from);
     }
 
+    /// Times that something was passed over that could have been a record.
+    pub(crate) fn gaps(&self) -> u64 {
+        self.gaps
+    }
+
     /// Where the log lies.
     pub(crate) fn directory(&self) -> &Path {
         &self.directory
@@ -205,25 +229,39 @@ impl LogReader {
             if self.segment.is_none() && !self.open_next()? {
                 return Ok(None);
             }
-            let (Some(segment), Some(id)) = (&mut self.segment, self.id) else { return Ok(None) };
+            // It may have been removed after it was listed; the next one follows.
+            let Some(segment) = &mut self.segment else { continue };
+            // Without one not even a record can be told from other bytes.
+            let Some(id) = self.id else { return Ok(None) };
+            if tail.is_some_and(|tail| segment.key > tail.segment) {
+                return Ok(None);
+            }
             let is_tail = tail.is_some_and(|tail| tail.segment == segment.key);
             let end = match tail {
                 Some(tail) if is_tail => tail.bytes,
                 _ => segment.file.len().map_err(LogError::io("look at", &segment.path))?,
             };
+            if tail.is_some() && !is_tail && segment.next_first.is_none() {
+                let segments = list_segments(&*self.storage, &self.directory)?;
+                segment.next_first = next_key(&segments, segment.key).map(|next| next.0);
+            }
             let start = segment.offset;
-            let wanted = |header: &RecordHeader| match header.kind {
-                RecordKind::Batch | RecordKind::DeadLetters => header.sequence >= self.from,
-                _ => self.all_kinds,
+            let wanted = |header: &RecordHeader| match header.kind.is_numbered() {
+                true => header.sequence >= self.from,
+                false => self.all_kinds,
             };
-            match segment.step(&id, end, wanted, &mut self.damage) {
+            let before = self.damage.len();
+            let found = segment.step(&id, end, wanted, &mut self.damage);
+            self.gaps += (self.damage.len() - before) as u64;
+            match found {
                 Found::Record(header, body) => {
-                    if matches!(header.kind, RecordKind::Batch | RecordKind::DeadLetters) {
-                        self.from = header.sequence + 1;
+                    if header.kind.is_numbered() {
+                        self.from = header.sequence.saturating_add(1);
                     }
                     return Ok(Some(StoredRecord { header, body, offset: start }));
                 }
                 Found::Passed => {}
+                Found::GivenUp => self.gaps += 1,
                 Found::End if is_tail => return Ok(None),
                 Found::End => {
                     if !self.leave(end, tail.is_some())? {
@@ -238,13 +276,15 @@ impl LogReader {
     fn leave(&mut self, end: u64, writer_at_work: bool) -> Result<bool, LogError> {
         let Some(segment) = &mut self.segment else { return Ok(false) };
         let key = segment.key;
-        let newer =
-            list_segments(&*self.storage, &self.directory)?.into_iter().find(|&other| other > key);
+        let segments = list_segments(&*self.storage, &self.directory)?;
+        let newer = next_key(&segments, key);
         // The segment may have grown before the newer one was made.
         let len = segment.file.len().map_err(LogError::io("look at", &segment.path))?;
-        if newer.is_some() && len > end {
+        if let Some(newer) = newer.filter(|_| len > end) {
+            segment.next_first = Some(newer.0);
             return Ok(true);
         }
+        let known = self.damage.len();
         let Some(newer) = newer else {
             if !writer_at_work {
                 segment.end_loss(end, &mut self.damage);
@@ -253,42 +293,48 @@ impl LogReader {
             return Ok(false);
         };
         segment.end_loss(end, &mut self.damage);
-        self.open(newer)?;
+        self.gaps += (self.damage.len() - known) as u64;
+        self.open(newer, &segments)?;
         Ok(true)
     }
 
     fn open_next(&mut self) -> Result<bool, LogError> {
         let segments = list_segments(&*self.storage, &self.directory)?;
         if self.id.is_none() {
-            self.id = find_id(&*self.storage, &self.directory, &segments);
+            self.id = find_id(&*self.storage, &self.directory, &segments)?;
         }
         let next = match self.after {
-            Some(after) => segments.into_iter().find(|&key| key > after),
+            Some(after) => next_key(&segments, after),
             None => {
                 let start = segments.iter().rposition(|key| key.0 <= self.from).unwrap_or(0);
                 segments.get(start).copied()
             }
         };
         match next {
-            Some(key) => self.open(key).map(|()| true),
+            Some(key) => self.open(key, &segments).map(|()| true),
             None => Ok(false),
         }
     }
 
-    fn open(&mut self, key: SegmentKey) -> Result<(), LogError> {
+    /// Opens one of the segments; none is open then if it was removed meanwhile.
+    fn open(&mut self, key: SegmentKey, segments: &[SegmentKey]) -> Result<(), LogError> {
         let path = self.directory.join(segment_name(key.0, key.1));
         self.segment = None;
         self.after = Some(key);
-        let file = self.storage.open(&path).map_err(LogError::io("open", &path))?;
+        let file = match self.storage.open(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            file => file.map_err(LogError::io("open", &path))?,
+        };
         let mut header = [0; SEGMENT_HEADER_BYTES];
         let read = file.read_at(&mut header, 0).unwrap_or(0);
         match SegmentHeader::decode(&header[..read]) {
             Ok(header) => self.id = Some(header.id),
             Err(_) if read == 0 => {}
             Err(_) => {
-                let to = SEGMENT_HEADER_BYTES as u64;
+                let to = read as u64;
                 let what = "the segment's header is damaged".to_owned();
                 self.damage.push(Damage { path: path.clone(), from: 0, to, what });
+                self.gaps += 1;
             }
         }
         self.segment = Some(OpenSegment {
@@ -297,6 +343,7 @@ impl LogReader {
             file,
             offset: SEGMENT_HEADER_BYTES as u64,
             lost: None,
+            next_first: next_key(segments, key).map(|next| next.0),
             window: Vec::new(),
             window_start: 0,
         });
@@ -322,7 +369,7 @@ impl OpenSegment {
         let header = match self.window_at(self.offset, RECORD_HEADER_BYTES, end) {
             Ok(bytes) => RecordHeader::decode(bytes, id),
             Err(_) => {
-                self.pass_block();
+                self.offset = self.pass_block(self.offset, end);
                 return Found::Passed;
             }
         };
@@ -341,21 +388,27 @@ impl OpenSegment {
             self.offset += header.total_bytes();
             return Found::Passed;
         }
-        match self.body(&header, end) {
+        let body = self.body(&header, end);
+        let start = self.offset;
+        // Its length is as it was written, whatever the body is: the header has a checksum of its own.
+        self.offset += header.total_bytes();
+        match body {
             Err(_) => {
-                self.pass_block();
+                self.lost = Some((self.lost.map_or(start, |(from, _)| from), UNREADABLE));
                 Found::Passed
             }
             Ok(body) if crc32c::crc32c(&body) != header.checksum => {
-                self.begin_loss("a record's checksum is wrong");
-                // Its length is as it was written: the header has a checksum of its own.
-                self.offset += header.total_bytes();
+                self.lost.get_or_insert((start, "a record's checksum is wrong"));
                 Found::Passed
             }
             Ok(body) => {
-                self.end_loss(self.offset, damage);
-                self.offset += header.total_bytes();
-                if wanted(&header) { Found::Record(header, body) } else { Found::Passed }
+                self.end_loss(start, damage);
+                let is_later = self.next_first.is_some_and(|first| header.sequence >= first);
+                match wanted(&header) {
+                    true if is_later && header.kind.is_numbered() => Found::GivenUp,
+                    true => Found::Record(header, body),
+                    false => Found::Passed,
+                }
             }
         }
     }
@@ -371,9 +424,10 @@ impl OpenSegment {
         }
     }
 
-    fn pass_block(&mut self) {
-        self.begin_loss("the disk cannot read it");
-        self.offset = (self.offset / BLOCK_BYTES + 1) * BLOCK_BYTES;
+    /// The place behind what cannot be read at a place.
+    fn pass_block(&mut self, at: u64, end: u64) -> u64 {
+        self.lost = Some((self.lost.map_or(at, |(from, _)| from), UNREADABLE));
+        ((at / BLOCK_BYTES + 1) * BLOCK_BYTES).min(end)
     }
 
     /// The next place behind the offset where a valid header lies, or the end.
@@ -381,7 +435,7 @@ impl OpenSegment {
         let mut at = self.offset + ALIGNMENT as u64;
         while at + RECORD_HEADER_BYTES as u64 <= end {
             let Ok(window) = self.window_at(at, RECORD_HEADER_BYTES, end) else {
-                at = (at / BLOCK_BYTES + 1) * BLOCK_BYTES;
+                at = self.pass_block(at, end);
                 continue;
             };
             let places = window.len() - RECORD_HEADER_BYTES + 1;
@@ -411,14 +465,28 @@ impl OpenSegment {
         let held = self.window_start + self.window.len() as u64;
         if offset < self.window_start || offset + least as u64 > held {
             let want = (end - offset).min(WINDOW_BYTES as u64) as usize;
-            self.window.resize(want.max(least), 0);
-            self.window_start = offset;
-            let read = self.file.read_at(&mut self.window, offset);
-            self.window.truncate(*read.as_ref().unwrap_or(&0));
-            if read? < least {
+            let mut outcome = self.fill_window(offset, want.max(least));
+            if outcome.is_err() {
+                // What cannot be read may lie further on: no block is asked for that is not needed.
+                let blocks = (offset + least as u64).next_multiple_of(BLOCK_BYTES).min(end);
+                outcome = self.fill_window(offset, ((blocks - offset) as usize).max(least));
+            }
+            outcome?;
+            if self.window.len() < least {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
         }
         Ok(&self.window[(offset - self.window_start) as usize..])
     }
+
+    fn fill_window(&mut self, offset: u64, want: usize) -> io::Result<()> {
+        self.window.resize(want, 0);
+        self.window_start = offset;
+        let read = self.file.read_at(&mut self.window, offset);
+        self.window.truncate(*read.as_ref().unwrap_or(&0));
+        read.map(|_| ())
+    }
 }
+
+#[cfg(test)]
+mod tests;

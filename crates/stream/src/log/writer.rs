@@ -1,7 +1,9 @@
 //! Writing a log: groups of records behind the end, segments that follow each other, recovery when it is opened.
 //!
-//! Invariants: what [`LogWriter::sync`] confirmed is never written again; after any error the next group goes to a
-//! place where nothing half written can be taken for it; opening never fails because of what is in the files.
+//! Invariants: what [`LogWriter::sync`] confirmed is never written again; a segment is begun, and another one removed,
+//! only when everything before the newest one's end is safe, so that a power cut tears the newest segment alone; what
+//! failed is never taken for what was written instead (a segment's number says from where on it stands for the ones
+//! before it); opening never fails because of what is in the files.
 
 use std::collections::VecDeque;
 use std::hash::{BuildHasher, RandomState};
@@ -14,10 +16,12 @@ use heka_message::Buffer;
 
 use crate::log::error::LogError;
 use crate::log::format::{
-    ALIGNMENT, LogId, RECORD_HEADER_BYTES, RecordHeader, RecordKind, SEGMENT_HEADER_BYTES,
-    SegmentHeader, segment_name,
+    ALIGNMENT, BODY_BYTES_MAX, LogId, RECORD_HEADER_BYTES, RecordHeader, RecordKind,
+    SEGMENT_HEADER_BYTES, SegmentHeader, segment_name,
 };
-use crate::log::reader::{Damage, ID_FILE, LogReader, SegmentKey, Tail, find_id, list_segments};
+use crate::log::reader::{
+    Damage, ID_FILE, LogReader, SegmentKey, Tail, UNREADABLE, find_id, list_segments,
+};
 use crate::log::state::{LogState, take_progress};
 use crate::storage::{Durability, GrowingFile, Storage};
 
@@ -77,7 +81,10 @@ pub struct Group {
     bytes: u64,
     /// End of the part of `scratch` that is in `chunks`.
     chunked: usize,
-    first: Option<u64>,
+    /// Lowest and highest number of its batches and dead letters.
+    batches: Option<(u64, u64)>,
+    /// Length of its longest body.
+    longest: usize,
 }
 
 #[derive(Debug)]
@@ -101,7 +108,15 @@ pub struct RecordMeta {
 
 impl Group {
     fn new(id: LogId) -> Self {
-        Self { id, scratch: Vec::new(), chunks: Vec::new(), bytes: 0, chunked: 0, first: None }
+        Self {
+            id,
+            scratch: Vec::new(),
+            chunks: Vec::new(),
+            bytes: 0,
+            chunked: 0,
+            batches: None,
+            longest: 0,
+        }
     }
 
     /// Adds a record; its body is `raw` and what `fill` appends.
@@ -134,7 +149,11 @@ impl Group {
         self.scratch[header_at..header_at + RECORD_HEADER_BYTES]
             .copy_from_slice(&header.encode(&self.id));
         self.bytes += header.total_bytes();
-        self.first = Some(self.first.map_or(meta.sequence, |first| first.min(meta.sequence)));
+        self.longest = self.longest.max(body_bytes);
+        if meta.kind.is_numbered() {
+            let (first, last) = self.batches.unwrap_or((meta.sequence, meta.sequence));
+            self.batches = Some((first.min(meta.sequence), last.max(meta.sequence)));
+        }
     }
 
     /// Adds cursors and positions.
@@ -159,7 +178,7 @@ impl Group {
     pub fn clear(&mut self) {
         self.scratch.clear();
         self.chunks.clear();
-        (self.bytes, self.chunked, self.first) = (0, 0, None);
+        (self.bytes, self.chunked, self.batches, self.longest) = (0, 0, None, 0);
     }
 
     fn slices(&self) -> Vec<IoSlice<'_>> {
@@ -181,6 +200,20 @@ pub struct LogWriter {
     /// Oldest first; the last one is `current`, if that is there.
     segments: VecDeque<Segment>,
     current: Option<Box<dyn GrowingFile>>,
+    /// Nothing more is put into `current`: the next group begins another segment.
+    ended: bool,
+    /// Something was done to `current` since its last sync.
+    unsynced: bool,
+    /// Something was cut off `current` since its last sync: what comes next must not mix with it on the disk.
+    cut: bool,
+    /// Number behind the last batch that is written.
+    next: u64,
+    /// Bytes that `current` began with.
+    begun_bytes: u64,
+    /// Length of `current` and `next` as of its last sync.
+    safe: (u64, u64),
+    /// The newest segment whose snapshot of the state is safe.
+    anchor: Option<SegmentKey>,
     generation: u32,
 }
 
@@ -194,7 +227,7 @@ impl LogWriter {
         settings: LogSettings,
     ) -> Result<(Self, Recovered), LogError> {
         let keys = list_segments(&*storage, &settings.directory)?;
-        let id = match find_id(&*storage, &settings.directory, &keys) {
+        let id = match find_id(&*storage, &settings.directory, &keys)? {
             Some(id) => id,
             None => new_id(&*storage, &settings.directory)?,
         };
@@ -203,13 +236,35 @@ impl LogWriter {
             segments.push_back(segment(&*storage, &settings.directory, *key)?);
         }
         let mut recovered = Recovered::default();
-        recover_state(&storage, &settings.directory, id, &keys, &mut recovered)?;
+        let anchor = recover_state(&storage, &settings.directory, id, &keys, &mut recovered)?;
         if let Some(last) = segments.back_mut() {
-            recovered.torn = cut_tail(&*storage, &settings.directory, last, &mut recovered.damage);
+            recovered.torn =
+                settle_last(&*storage, &settings.directory, last, &mut recovered.damage)?;
         }
-        let generation = keys.last().map_or(0, |key| key.1);
-        let writer = Self { storage, settings, id, segments, current: None, generation };
+        let generation = keys.iter().map(|key| key.1).max().unwrap_or(0);
+        let next = recovered.state.next_sequence;
+        let writer = Self {
+            storage,
+            settings,
+            id,
+            segments,
+            current: None,
+            ended: false,
+            unsynced: false,
+            cut: false,
+            next,
+            begun_bytes: 0,
+            safe: (0, next),
+            anchor,
+            generation,
+        };
         Ok((writer, recovered))
+    }
+
+    /// What tells it from other logs.
+    #[must_use]
+    pub fn id(&self) -> [u8; 16] {
+        self.id
     }
 
     /// An empty group of this log.
@@ -218,33 +273,56 @@ impl LogWriter {
         Group::new(self.id)
     }
 
-    /// Writes a group behind the end. A new segment begins with `state`.
+    /// Writes a group behind the end. A new segment begins with `state`, which says what holds without the group.
     ///
     /// # Errors
-    /// If it cannot be written; the log is then as before.
+    /// If it cannot be written; the log is then as before. [`LogError::Sync`] means that what was written since the last
+    /// sync is lost too, as after a failed [`sync`](Self::sync).
     pub fn write(&mut self, group: &Group, state: &LogState, now_ns: i64) -> Result<(), LogError> {
-        let used = self.segments.back().map_or(0, |segment| segment.bytes);
-        let full =
-            used + group.bytes > self.settings.segment_bytes && used > SEGMENT_HEADER_BYTES as u64;
-        if self.current.is_none() || full {
-            let first = group.first.unwrap_or(state.next_sequence).min(state.next_sequence);
-            self.begin_segment(first, state, now_ns)?;
+        if group.longest > BODY_BYTES_MAX {
+            return Err(LogError::Content(format!("its body has {} bytes", group.longest)));
         }
-        self.append(&mut group.slices(), group.bytes)
+        let used = self.segments.back().map_or(0, |segment| segment.bytes);
+        let full = used + group.bytes > self.settings.segment_bytes && used > self.begun_bytes;
+        if self.current.is_none() || self.ended || full {
+            self.sync()?;
+            let first = group.batches.map_or(self.next, |batches| batches.0.min(self.next));
+            self.begin_segment(first, state, now_ns)?;
+        } else if self.cut {
+            self.sync()?;
+        }
+        self.append(&mut group.slices(), group.bytes)?;
+        self.next = group.batches.map_or(self.next, |batches| batches.1.saturating_add(1));
+        Ok(())
     }
 
     /// Makes all that was written safe.
     ///
     /// # Errors
-    /// If that cannot be said. Nothing written since the last success counts then; it has to be written again, and
-    /// goes to a new segment.
+    /// If that cannot be said. Nothing written since the last success counts then; it has to be written again under the
+    /// same numbers, and goes to a new segment. (Only a caller that syncs after each group can use the numbers of one
+    /// that failed for another one: with several, some may have become safe when a segment was begun or removed.)
     pub fn sync(&mut self) -> Result<(), LogError> {
-        let Some(file) = &mut self.current else { return Ok(()) };
+        let path = self.path_of_last();
+        let last_bytes = self.segments.back().map_or(0, |last| last.bytes);
+        let Some(file) = self.current.as_mut().filter(|_| self.unsynced) else { return Ok(()) };
+        (self.unsynced, self.cut) = (false, false);
         if let Err(error) = file.sync() {
-            // After a failed sync the system may have thrown away what it could not write, and say yes the next time.
+            // The system may have thrown away what it could not write, and say yes the next time. It may also still
+            // show it; where it cannot be cut off, the tail and the next segment's number say that it does not count.
+            drop(file.truncate(self.safe.0));
+            self.next = self.safe.1;
             self.current = None;
-            return Err(LogError::io("sync", self.path_of_last())(error));
+            if let Some(last) = self.segments.back_mut() {
+                last.bytes = self.safe.0;
+            }
+            if self.safe.0 == 0 {
+                self.drop_last();
+            }
+            return Err(LogError::sync(path)(error));
         }
+        self.safe = (last_bytes, self.next);
+        self.anchor = self.segments.back().map(|last| last.key);
         Ok(())
     }
 
@@ -274,21 +352,30 @@ impl LogWriter {
     /// Removes the oldest segment; the one being written goes too, if it is the only one left.
     ///
     /// # Errors
-    /// If the file cannot be removed; it stays in the list.
+    /// If the file cannot be removed, or the segments behind it were not begun well; it stays in the list. [`LogError::Sync`] is as after a failed
+    /// [`sync`](Self::sync).
     pub fn remove_oldest(&mut self) -> Result<(), LogError> {
+        if self.segments.len() > 1 {
+            // After a power cut the cursors and positions must be in one of the segments.
+            self.sync()?;
+        }
         let Some(oldest) = self.segments.front() else { return Ok(()) };
         let path = self.settings.directory.join(oldest.name());
+        if self.segments.len() > 1 && self.anchor.is_none_or(|anchor| anchor <= oldest.key) {
+            return Err(LogError::Needed { path });
+        }
         self.storage.remove(&path).map_err(LogError::io("remove", path))?;
         self.segments.pop_front();
         if self.segments.is_empty() {
-            self.current = None;
+            (self.current, self.unsynced) = (None, false);
+            self.safe = (0, self.next);
         }
         Ok(())
     }
 
     /// Ends the segment being written; the next group begins another one.
     pub fn end_segment(&mut self) {
-        self.current = None;
+        self.ended = true;
     }
 
     fn path_of_last(&self) -> PathBuf {
@@ -296,31 +383,42 @@ impl LogWriter {
         self.settings.directory.join(name)
     }
 
+    /// Begins a segment; everything before must be safe. From `first` on it stands for the segments before it.
     fn begin_segment(&mut self, first: u64, state: &LogState, now_ns: i64) -> Result<(), LogError> {
         self.current = None;
         self.generation = self.generation.wrapping_add(1);
-        // Not below the one before, or readers would go through them in another order.
-        let first = self.segments.back().map_or(first, |last| last.key.0.max(first));
+        // What is safe stays where it is; and readers go through the segments in the order of their numbers.
+        let floor = self.segments.back().map_or(0, |last| last.key.0);
+        let first = first.max(self.safe.1).max(floor);
         let key = (first, self.generation);
         let path = self.settings.directory.join(segment_name(key.0, key.1));
         let file = self.storage.create(&path).map_err(LogError::io("create", &path))?;
         self.current = Some(file);
+        (self.ended, self.cut, self.safe.0) = (false, false, 0);
         self.segments.push_back(Segment { key, bytes: 0, created_ns: now_ns });
         let header = SegmentHeader { id: self.id, first, created_ns: now_ns }.encode();
         let mut snapshot = Group::new(self.id);
-        snapshot.push_state(RecordKind::StateSnapshot, state, now_ns);
+        // A caller that lost what it wrote may not know what became safe of it: no number is given twice.
+        let next_sequence = state.next_sequence.max(first);
+        let state = LogState { next_sequence, ..state.clone() };
+        snapshot.push_state(RecordKind::StateSnapshot, &state, now_ns);
         let mut parts = snapshot.slices();
         parts.insert(0, IoSlice::new(&header));
-        let begun = self.append(&mut parts, header.len() as u64 + snapshot.bytes);
+        self.begun_bytes = header.len() as u64 + snapshot.bytes;
+        let begun = self.append(&mut parts, self.begun_bytes);
         if begun.is_err() {
-            self.current = None;
-            self.segments.pop_back();
-            // Left there, it would be an empty segment, which readers pass over.
-            if let Err(error) = self.storage.remove(&path) {
-                return Err(LogError::io("remove", path)(error));
-            }
+            (self.current, self.unsynced) = (None, false);
+            self.drop_last();
         }
         begun
+    }
+
+    /// Removes the last segment, which was not begun well. If it cannot be removed it stays in the list, to be removed in
+    /// its turn; readers pass over it.
+    fn drop_last(&mut self) {
+        if self.storage.remove(&self.path_of_last()).is_ok() {
+            self.segments.pop_back();
+        }
     }
 
     fn append(&mut self, parts: &mut [IoSlice<'_>], bytes: u64) -> Result<(), LogError> {
@@ -328,16 +426,16 @@ impl LogWriter {
         let (Some(file), Some(last)) = (&mut self.current, self.segments.back_mut()) else {
             return Err(LogError::Content("no segment is open".to_owned()));
         };
+        self.unsynced = true;
         match file.append(parts) {
             Ok(()) => {
                 last.bytes += bytes;
                 Ok(())
             }
             Err(error) => {
+                self.cut = true;
                 // Where the half written end cannot be cut off, nothing more is put behind it.
-                if file.truncate(last.bytes).is_err() {
-                    self.current = None;
-                }
+                self.ended |= file.truncate(last.bytes).is_err();
                 Err(LogError::io("write", path)(error))
             }
         }
@@ -365,36 +463,47 @@ fn segment(storage: &dyn Storage, directory: &Path, key: SegmentKey) -> Result<S
     Ok(Segment { key, bytes, created_ns })
 }
 
-/// Reads the newest segments, from one with a good snapshot on.
+/// Reads the newest segments, from one with a good snapshot on; returns that one.
 fn recover_state(
     storage: &Arc<dyn Storage>,
     directory: &Path,
     id: LogId,
     keys: &[SegmentKey],
     recovered: &mut Recovered,
-) -> Result<(), LogError> {
+) -> Result<Option<SegmentKey>, LogError> {
     let mut begin = keys.len();
     while let Some(next) = begin.checked_sub(1) {
         begin = next;
         let mut reader = LogReader::of_everything(Arc::clone(storage), directory, id, keys[begin])?;
         let mut state = LogState::default();
         let mut complete = false;
+        let mut trusted_gaps = 0;
         while let Some(record) = reader.next()? {
-            let (kind, sequence) = (record.header.kind, record.header.sequence);
-            let outcome = apply(&mut state, kind, sequence, record.body);
-            match outcome {
-                Ok(()) => complete |= kind == RecordKind::StateSnapshot,
+            let kind = record.header.kind;
+            let is_snapshot = kind == RecordKind::StateSnapshot;
+            let gap = reader.gaps() > trusted_gaps;
+            match apply(&mut state, &record.header, record.body, gap) {
+                // Everything before it was safe when it was written.
+                Ok(()) if is_snapshot => (complete, trusted_gaps) = (true, reader.gaps()),
+                Ok(()) => {}
                 Err(error) => note(recovered, &reader, record.offset, error),
             }
         }
         let damage = reader.take_damage();
         if complete || begin == 0 {
+            let next = state.next_sequence.saturating_add(unseen_records(&damage));
             recovered.damage.extend(damage);
-            recovered.state = state;
-            return Ok(());
+            recovered.state = LogState { next_sequence: next, ..state };
+            return Ok(complete.then_some(keys[begin]));
         }
     }
-    Ok(())
+    Ok(None)
+}
+
+/// How many records can lie where nothing can be read: their numbers are not used again, since they may come back.
+fn unseen_records(damage: &[Damage]) -> u64 {
+    let unseen = damage.iter().filter(|damage| damage.what == UNREADABLE);
+    unseen.map(|damage| (damage.to - damage.from).div_ceil(RECORD_HEADER_BYTES as u64)).sum()
 }
 
 /// A record with a good checksum and a content that makes no sense.
@@ -404,48 +513,66 @@ fn note(recovered: &mut Recovered, reader: &LogReader, from: u64, error: LogErro
     recovered.damage.push(Damage { path, from, to, what: error.to_string() });
 }
 
-/// Cuts off what a crash left of the last write. What cannot be cut off stays, and readers pass over it.
-fn cut_tail(
+/// Cuts off what a crash left of the last write, and makes the rest safe: what the process before wrote may still be in
+/// the cache only, but counts as stored from now on. The segments before were made safe before this one was begun.
+fn settle_last(
     storage: &dyn Storage,
     directory: &Path,
     last: &mut Segment,
     damage: &mut Vec<Damage>,
-) -> Option<Damage> {
+) -> Result<Option<Damage>, LogError> {
     let path = directory.join(last.name());
-    let is_tail = |damage: &Damage| damage.path == path && damage.to == last.bytes;
-    let torn = damage.pop_if(|damage| is_tail(damage))?;
-    let cut = storage.open(&path).and_then(|mut file| {
-        file.truncate(torn.from)?;
-        file.sync()
-    });
-    match cut {
-        Ok(()) => {
-            last.bytes = torn.from;
-            Some(torn)
-        }
-        Err(_) => {
-            damage.push(torn);
-            None
+    let mut file = storage.open(&path).map_err(LogError::io("open", &path))?;
+    // What cannot be read today may be good and readable tomorrow.
+    let mut torn: Option<Damage> = None;
+    // The header is told by itself.
+    while let Some(cut) = damage.pop_if(|damage| {
+        let end = torn.as_ref().map_or(last.bytes, |torn| torn.from);
+        // What cannot be read today may be good and readable tomorrow.
+        damage.path == path && damage.to == end && damage.what != UNREADABLE
+    }) {
+        torn = Some(Damage { to: last.bytes, ..cut });
+    }
+    if let Some(cut) = torn.take() {
+        // What cannot be cut off stays, and readers pass over it.
+        match file.truncate(cut.from) {
+            Ok(()) => {
+                last.bytes = cut.from;
+                torn = Some(cut);
+            }
+            Err(_) => damage.push(cut),
         }
     }
+    file.sync().map_err(LogError::sync(path))?;
+    Ok(torn)
 }
 
+/// Takes over what a record says. Behind a `gap`, where a power cut may have taken a batch and left later ones, a source's
+/// progress is not believed: it has to give again what no consumer is known to have.
 fn apply(
     state: &mut LogState,
-    kind: RecordKind,
-    sequence: u64,
+    header: &RecordHeader,
     mut body: Vec<u8>,
+    gap: bool,
 ) -> Result<(), LogError> {
-    match kind {
+    match header.kind {
         RecordKind::StateSnapshot => *state = LogState::decode(&body)?,
-        RecordKind::StateChange => state.apply(LogState::decode(&body)?),
-        RecordKind::Batch => {
-            state.next_sequence = state.next_sequence.max(sequence + 1);
-            if let Some((key, progress)) = take_progress(&mut body)? {
-                state.logged(&key, progress);
+        RecordKind::StateChange => {
+            let mut change = LogState::decode(&body)?;
+            for position in change.positions.values_mut().filter(|_| gap) {
+                position.logged = position.settled;
             }
+            state.apply(change);
         }
-        RecordKind::DeadLetters => state.next_sequence = state.next_sequence.max(sequence + 1),
+        RecordKind::Batch | RecordKind::DeadLetters => {
+            state.next_sequence = state.next_sequence.max(header.sequence.saturating_add(1));
+        }
+    }
+    if header.kind == RecordKind::Batch
+        && let Some((key, progress)) = take_progress(&mut body)?
+        && !gap
+    {
+        state.logged(&key, progress);
     }
     Ok(())
 }

@@ -67,7 +67,8 @@ impl Storage for FileStorage {
 
     fn open(&self, path: &Path) -> io::Result<Box<dyn GrowingFile>> {
         let file = OpenOptions::new().read(true).append(true).open(path)?;
-        Ok(Box::new(OpenFile { file, unsynced_name: None }))
+        // The process that made it may have been killed before it synced the name.
+        Ok(Box::new(OpenFile { file, unsynced_name: Some(path.to_path_buf()) }))
     }
 
     fn free_bytes(&self, directory: &Path) -> io::Result<u64> {
@@ -94,10 +95,24 @@ impl Storage for FileStorage {
 fn in_directory(path: &Path, open: impl Fn() -> io::Result<File>) -> io::Result<File> {
     match open() {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            fs::create_dir_all(path.parent().unwrap_or(Path::new("/")))?;
+            make_directory(path.parent().unwrap_or(Path::new("/")))?;
             open()
         }
         opened => opened,
+    }
+}
+
+/// Makes a directory and those above it, so that none is lost in a power cut once it is there.
+fn make_directory(directory: &Path) -> io::Result<()> {
+    if directory.as_os_str().is_empty() || directory.is_dir() {
+        return Ok(());
+    }
+    if let Some(above) = directory.parent() {
+        make_directory(above)?;
+    }
+    match fs::create_dir(directory) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+        _ => sync_directory(directory),
     }
 }
 
@@ -110,7 +125,7 @@ fn sync_directory(path: &Path) -> io::Result<()> {
 #[derive(Debug)]
 struct OpenFile {
     file: File,
-    /// Its path while its directory was not synced since it was made.
+    /// Its path while its directory was not synced since it was opened.
     unsynced_name: Option<PathBuf>,
 }
 

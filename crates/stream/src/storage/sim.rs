@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, IoSlice};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -120,6 +121,8 @@ struct Inode {
     pending: Vec<Change>,
     /// Sectors that a failed sync dropped: the cache shows them, and no later sync writes them.
     dropped: BTreeSet<usize>,
+    /// Bytes that no read gets over.
+    unreadable: Vec<Range<usize>>,
 }
 
 #[derive(Debug, Clone)]
@@ -128,7 +131,7 @@ enum Change {
     Truncate(usize),
 }
 
-fn sectors(from: usize, to: usize) -> std::ops::Range<usize> {
+fn sectors(from: usize, to: usize) -> Range<usize> {
     from / SECTOR_BYTES..to.div_ceil(SECTOR_BYTES)
 }
 
@@ -270,10 +273,11 @@ impl World {
         self.names.entry(path.to_path_buf()).or_default().pending.push(inode);
     }
 
-    fn sync_name(&mut self, path: &Path, inode: InodeId) {
-        let Some(name) = self.names.get_mut(path) else { return };
-        if name.current() == Some(inode) {
-            (name.durable, name.pending) = (Some(inode), Vec::new());
+    /// Makes the names in the directory of a path as safe as they are.
+    fn sync_directory(&mut self, path: &Path) {
+        let beside = |other: &Path| other.parent() == path.parent();
+        for (_, name) in self.names.iter_mut().filter(|(other, _)| beside(other)) {
+            (name.durable, name.pending) = (name.current(), Vec::new());
         }
     }
 
@@ -306,7 +310,8 @@ impl World {
         outcome
     }
 
-    fn sync(&mut self, inode: InodeId, path: &Path) -> io::Result<()> {
+    /// `path` if its directory is to be synced too.
+    fn sync(&mut self, inode: InodeId, path: Option<&Path>) -> io::Result<()> {
         let (extent, outcome) = self.begin(SimOperation::Sync);
         match extent {
             // In the middle of it all is as open as before it.
@@ -315,7 +320,7 @@ impl World {
             Extent::Nothing => {}
             Extent::Everything => {
                 self.inodes[inode].sync();
-                self.sync_name(path, inode);
+                path.inspect(|path| self.sync_directory(path));
             }
         }
         outcome
@@ -347,7 +352,7 @@ impl World {
         let inode = self.inodes.len() - 1;
         self.link(path, Some(inode));
         if durability == Durability::PowerCut && outcome.is_ok() {
-            self.sync_name(path, inode);
+            self.sync_directory(path);
         }
         outcome
     }
@@ -383,6 +388,11 @@ impl SimStorage {
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn file(&self, path: &Path, inode: InodeId) -> Box<dyn GrowingFile> {
+        let (shared, unsynced_name) = (Arc::clone(&self.shared), Some(path.to_path_buf()));
+        Box::new(SimFile { shared, inode, unsynced_name })
+    }
+
     /// The files as the next process finds them after this one was killed: nothing of what was written is lost. No
     /// fault is left to come.
     #[must_use]
@@ -407,6 +417,7 @@ impl SimStorage {
             world.inodes.push(Inode {
                 current: content.clone(),
                 durable: content,
+                unreadable: inode.unreadable.clone(),
                 ..Inode::default()
             });
         }
@@ -446,16 +457,25 @@ impl SimStorage {
         world.failing.entry(operation).or_default().insert(at);
     }
 
-    /// No fault is left to come, and there is room.
+    /// No fault is left to come, there is room, and all can be read.
     pub fn heal(&self) {
         let mut world = self.world();
         world.failing.clear();
         world.room = None;
+        world.inodes.iter_mut().for_each(|inode| inode.unreadable.clear());
     }
 
     /// Sets how many bytes can still be written; `None` for any number.
     pub fn set_room(&self, bytes: Option<u64>) {
         self.world().room = bytes;
+    }
+
+    /// These bytes of a file cannot be read any more.
+    pub fn spoil(&self, path: &Path, bytes: Range<usize>) {
+        let mut world = self.world();
+        if let Some(inode) = world.inode_of(path) {
+            world.inodes[inode].unreadable.push(bytes);
+        }
     }
 
     /// Flips a bit of a file, on the disk and in the cache; false if there is no such bit.
@@ -517,14 +537,14 @@ impl Storage for SimStorage {
             world.link(path, Some(inode));
         }
         outcome?;
-        Ok(Box::new(SimFile { shared: Arc::clone(&self.shared), inode, path: path.to_path_buf() }))
+        Ok(self.file(path, inode))
     }
 
     fn open(&self, path: &Path) -> io::Result<Box<dyn GrowingFile>> {
         let mut world = self.world();
         world.begin(SimOperation::Read).1?;
         let inode = world.inode_of(path).ok_or(io::ErrorKind::NotFound)?;
-        Ok(Box::new(SimFile { shared: Arc::clone(&self.shared), inode, path: path.to_path_buf() }))
+        Ok(self.file(path, inode))
     }
 
     fn free_bytes(&self, _: &Path) -> io::Result<u64> {
@@ -537,7 +557,8 @@ impl Storage for SimStorage {
 struct SimFile {
     shared: Arc<Mutex<World>>,
     inode: InodeId,
-    path: PathBuf,
+    /// Its path while its directory was not synced since it was opened.
+    unsynced_name: Option<PathBuf>,
 }
 
 impl SimFile {
@@ -566,6 +587,10 @@ impl GrowingFile for SimFile {
         let content = &world.inodes[self.inode].current;
         let start = usize::try_from(offset).unwrap_or(usize::MAX).min(content.len());
         let count = (content.len() - start).min(buffer.len());
+        let is_in_it = |bad: &Range<usize>| bad.start < start + count && start < bad.end;
+        if world.inodes[self.inode].unreadable.iter().any(is_in_it) {
+            return Err(broken());
+        }
         buffer[..count].copy_from_slice(&content[start..start + count]);
         Ok(count)
     }
@@ -585,7 +610,11 @@ impl GrowingFile for SimFile {
     }
 
     fn sync(&mut self) -> io::Result<()> {
-        self.world().sync(self.inode, &self.path)
+        let synced = self.world().sync(self.inode, self.unsynced_name.as_deref());
+        if synced.is_ok() {
+            self.unsynced_name = None;
+        }
+        synced
     }
 }
 

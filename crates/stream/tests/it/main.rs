@@ -2,6 +2,10 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod durable;
+mod log_crash;
+mod log_damage;
+mod log_model;
+mod log_random;
 mod model;
 
 use std::future::Future;

@@ -87,6 +87,8 @@ fn world(clock: Arc<dyn Clock>) -> World {
         clock,
         storage: Arc::new(MemoryStorage::default()),
         decoders: Arc::new(NoDecoders),
+        log: None,
+        letters: None,
     };
     let settings = FeedSettings {
         use_message_bytes: false,

@@ -66,6 +66,7 @@ fn world(screen: bool) -> World {
             stop,
             log: LimitedLog::default(),
             reporter: Reporter::new(),
+            letters: None,
         },
         names,
         clock,

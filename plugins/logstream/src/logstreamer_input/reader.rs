@@ -69,6 +69,8 @@ struct State {
     last_data: Instant,
     /// It is in the reader's list of open ones.
     is_open: bool,
+    /// The log was told of it.
+    is_keyed: bool,
     figure: usize,
 }
 
@@ -141,19 +143,22 @@ impl Reader {
         let Some(state) = self.states.get_mut(&id) else { return Ok(false) };
         for _ in 0..READS_A_TURN {
             let event = self.streams.read(id, state.feed.space(), Now::read());
-            let streams = &mut self.streams;
-            let mut position = None;
+            let is_begun = matches!(event, Ok(ref event) if !matches!(event, ReadEvent::Idle));
+            if is_begun && !std::mem::replace(&mut state.is_keyed, true) {
+                let stream = self.streams.stream(id);
+                let key = super::position_key(&self.name, stream.name());
+                state.feed.keep_positions(&key, stream.resumed());
+            }
+            let mut place = Place::new(&mut self.streams, id, &state.feed);
             match event {
                 Ok(ReadEvent::Data(read)) => {
                     state.last_data = Instant::now();
-                    state.feed.commit_blocking(read, &self.runtime, |bytes| {
-                        position = Some(streams.consume(id, bytes));
-                    })?;
+                    let done = |bytes: &[u8]| place.consumed(bytes);
+                    state.feed.commit_blocking(read, &self.runtime, done)?;
                 }
                 Ok(ReadEvent::EndOfFile | ReadEvent::Truncated) => {
-                    state.feed.end_blocking(true, &self.runtime, |bytes| {
-                        position = Some(streams.consume(id, bytes));
-                    })?;
+                    let done = |bytes: &[u8]| place.consumed(bytes);
+                    state.feed.end_blocking(true, &self.runtime, done)?;
                 }
                 Ok(ReadEvent::Idle) => {
                     state.feed.release_buffer();
@@ -164,6 +169,7 @@ impl Reader {
                     return Ok(false);
                 }
             }
+            let position = place.position;
             state.appended(position);
             if !std::mem::replace(&mut state.is_open, true) {
                 self.open.push_back(id);
@@ -187,6 +193,7 @@ impl Reader {
             positions: VecDeque::new(),
             last_data: Instant::now(),
             is_open: false,
+            is_keyed: false,
             figure: figures.len() - 1,
         })
     }
@@ -196,11 +203,10 @@ impl Reader {
         for &id in &self.open {
             let Some(state) = self.states.get_mut(&id) else { continue };
             if state.flush_due().is_some_and(|due| due.is_zero()) {
-                let mut position = None;
-                let streams = &mut self.streams;
-                state.feed.end_blocking(true, &self.runtime, |bytes| {
-                    position = Some(streams.consume(id, bytes));
-                })?;
+                let mut place = Place::new(&mut self.streams, id, &state.feed);
+                let done = |bytes: &[u8]| place.consumed(bytes);
+                state.feed.end_blocking(true, &self.runtime, done)?;
+                let position = place.position;
                 state.appended(position);
             }
         }
@@ -284,6 +290,28 @@ impl Reader {
         if let Some(missed) = self.log.event(self.clock.now_ns()) {
             tracing::warn!(plugin = &*self.name, %error, missed, "log files");
         }
+    }
+}
+
+/// Follows what a feed does with the bytes of a stream.
+struct Place<'a> {
+    streams: &'a mut LogStreams,
+    id: StreamId,
+    /// The log wants the position in words.
+    in_words: bool,
+    position: Option<Position>,
+}
+
+impl<'a> Place<'a> {
+    fn new(streams: &'a mut LogStreams, id: StreamId, feed: &Feed) -> Self {
+        Self { streams, id, in_words: feed.keeps_positions(), position: None }
+    }
+
+    fn consumed(&mut self, bytes: &[u8]) -> Option<Box<[u8]>> {
+        let position = self.streams.consume(self.id, bytes);
+        let words = self.in_words.then(|| position.to_journal().into());
+        self.position = Some(position);
+        words
     }
 }
 
