@@ -5,6 +5,9 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 use crate::demo::DemoOptions;
+use crate::dlq_command::DlqCommand;
+use crate::store::Whence;
+use crate::stream_command::StreamCommand;
 
 /// What the user wants.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,6 +35,10 @@ pub(crate) enum Command {
         /// Type name of the one to describe.
         describe: Option<String>,
     },
+    /// Look at the log on disk, or set a consumer back.
+    Stream(Whence, StreamCommand),
+    /// Look at dead letters, or try them again.
+    Dlq(Whence, DlqCommand),
 }
 
 /// A command line that is not to be run: help, or an error.
@@ -100,6 +107,35 @@ enum Subcommands {
         #[arg(long, value_name = "TYPE")]
         describe: Option<String>,
     },
+    /// Shows what the log on disk holds, and sets consumers back in it. Harmless beside a running daemon.
+    Stream {
+        #[command(flatten)]
+        base_dir: BaseDir,
+        #[command(subcommand)]
+        command: StreamCommand,
+    },
+    /// Shows dead letters, messages that were given up for good, and has them tried again. Harmless beside a running
+    /// daemon.
+    Dlq {
+        #[command(flatten)]
+        base_dir: BaseDir,
+        #[command(subcommand)]
+        command: DlqCommand,
+    },
+}
+
+/// Where the daemon keeps its files, for commands that need no configuration.
+#[derive(Debug, clap::Args)]
+struct BaseDir {
+    /// The daemon's base_dir; instead of --config, where the configuration cannot be read.
+    #[arg(long, value_name = "DIR", global = true)]
+    base_dir: Option<PathBuf>,
+}
+
+impl BaseDir {
+    fn or_config(self, config: PathBuf) -> Whence {
+        self.base_dir.map_or(Whence::Config(config), Whence::BaseDir)
+    }
 }
 
 /// Reads the arguments.
@@ -125,6 +161,12 @@ pub(crate) fn parse(arguments: Vec<String>) -> Result<Command, Usage> {
             Command::Demo(DemoOptions { rate, seconds, max, write_config, force })
         }
         Some(Subcommands::Plugins { json, describe }) => Command::Plugins { json, describe },
+        Some(Subcommands::Stream { base_dir, command }) => {
+            Command::Stream(base_dir.or_config(parsed.config), command)
+        }
+        Some(Subcommands::Dlq { base_dir, command }) => {
+            Command::Dlq(base_dir.or_config(parsed.config), command)
+        }
     })
 }
 

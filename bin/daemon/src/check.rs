@@ -41,6 +41,9 @@ pub(crate) fn check(path: &Path, json: bool) -> anyhow::Result<u8> {
         for route in routes.iter().filter(|_| errors == 0) {
             let (consumer, plugin_type) = (&route.consumer, &route.plugin_type);
             say(&format!("{consumer} ({plugin_type}) gets {}\n", route.message_matcher))?;
+            for guarantee in &route.guarantees {
+                say(&format!("    {guarantee}\n"))?;
+            }
         }
         say(&format!("{errors} errors, {warnings} warnings\n"))?;
     }

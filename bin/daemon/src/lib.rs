@@ -7,10 +7,15 @@ mod args;
 mod check;
 mod demo;
 mod describe;
+mod dlq_command;
 mod log;
+mod moment;
 mod pid;
 mod plugins;
+mod printer;
 mod run;
+mod store;
+mod stream_command;
 
 pub use describe::reference_page;
 pub use plugins::PLUGINS;
@@ -38,6 +43,8 @@ pub fn main(arguments: Vec<String>) -> ExitCode {
         Command::Run { config } => run::run(&config),
         Command::Check { config, json } => check::check(&config, json),
         Command::Demo(options) => demo::demo(options),
+        Command::Stream(whence, command) => stream_command::run(&whence, &command),
+        Command::Dlq(whence, command) => dlq_command::run(&whence, &command),
         Command::Plugins { json, describe } => describe::plugins(json, describe.as_deref()),
     };
     match result {
@@ -65,9 +72,16 @@ pub fn tell(text: &str) {
 
 /// Writes to standard output; a reader that went away is no error.
 pub(crate) fn say(text: &str) -> anyhow::Result<()> {
+    put_out(text.as_bytes()).map(|_there| ())
+}
+
+/// Writes to standard output; false if the reader went away.
+pub(crate) fn put_out(bytes: &[u8]) -> anyhow::Result<bool> {
     use std::io::Write;
-    match std::io::stdout().write_all(text.as_bytes()) {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
-        _ => Ok(()),
+    let mut out = std::io::stdout().lock();
+    match out.write_all(bytes).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(false),
+        Err(error) => Err(error.into()),
+        Ok(()) => Ok(true),
     }
 }

@@ -103,7 +103,7 @@ pub struct StreamOptions {
     /// How long messages may wait before they are written: what is delivered by then need not be. A crash makes
     /// what was delivered in this time come twice; what was received in it and cannot be asked for again is lost.
     pub commit_interval: GoDuration,
-    /// So many bytes are written without waiting.
+    /// So many bytes are written without waiting; at most a sixteenth of `memory_limit`.
     pub commit_size: Size,
     /// Delivered messages are kept for replay while the log is not larger than this; 0 keeps none for its sake.
     pub retain_size: Size,

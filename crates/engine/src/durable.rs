@@ -11,9 +11,11 @@ use crate::engine::EngineSettings;
 use crate::plan::{ConsumerPart, Plan};
 
 /// Directory of the dead letters below `base_dir`.
-pub(crate) const DEAD_LETTERS: &str = "dead_letters";
+pub const DEAD_LETTERS: &str = "dead_letters";
 /// What waits to be written may take this part of the memory limit.
 const PENDING_PART: u64 = 4;
+/// One commit writes no more than this part of the memory limit, whatever `commit_size` says.
+const COMMIT_PART: u64 = 16;
 /// What was read back from the log may take this part of the memory limit.
 const CATCH_UP_PART: u64 = 8;
 
@@ -39,7 +41,8 @@ pub(crate) fn open_log(
         directory,
         segment_bytes: plan.segment_bytes(),
         commit_interval: options.commit_interval.get(),
-        commit_bytes: options.commit_size.bytes(),
+        // More must be able to come while this much is being written.
+        commit_bytes: options.commit_size.bytes().min(memory / COMMIT_PART),
         retain_bytes: options.retain_size.bytes(),
         retain_time: options.retain_time.get(),
         disk_floor_bytes: options.disk_floor.bytes(),

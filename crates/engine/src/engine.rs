@@ -23,6 +23,7 @@ use crate::output::{EncoderChoice, OutputRunner};
 use crate::own_messages;
 use crate::plan::{ConsumerPart, InputPart, Part, Plan};
 use crate::report::{ConsumerHandle, Handles, InputHandle, Report};
+use crate::requests::{AllUnderWay, Requests};
 use crate::shared::Shared;
 use crate::supervise::start_guarded;
 use crate::waits;
@@ -148,6 +149,7 @@ impl Engine {
             tokio::spawn(stop_when_full(Arc::clone(&shared), Arc::clone(&consumer.consumer)));
         }
         let watch = tokio::spawn(waits::watch(handles.clone()));
+        let requests = Requests::start(Arc::clone(&shared), handles.clone());
         tracing::info!("started");
         let reports = !report_interval.is_zero();
         let period = if reports { report_interval } else { Duration::from_secs(3600) };
@@ -165,8 +167,11 @@ impl Engine {
             }
         }
         watch.abort();
+        let under_way = requests.stop().await;
         let tasks = Tasks { inputs: input_tasks, filters: filter_tasks, outputs: output_tasks };
-        shutdown(&shared, &handles, tasks, control, timeout).await
+        let exit = shutdown(&shared, &handles, tasks, control, timeout).await;
+        under_way.into_iter().for_each(AllUnderWay::keep_the_rest);
+        exit
     }
 }
 
@@ -494,15 +499,16 @@ impl<'a> Starter<'a> {
             let Some(first) = self.instance(section, || part.part.prepared.start(&context)) else {
                 continue;
             };
+            let Some(feeds) = self.feed_maker(part, &context) else { continue };
             let handle = InputHandle {
                 name: section.name.as_str().into(),
                 type_name: part.part.def.name,
-                counts: Arc::new(InputCounts::default()),
+                counts: Arc::clone(&feeds.counts),
                 plugin_counts: Arc::new(PluginCounts::default()),
-                ledger: Arc::new(SourceCounts::default()),
+                ledger: Arc::clone(&feeds.ledger),
+                feeds: Arc::clone(&feeds),
                 reporter: Reporter::new(),
             };
-            let Some(feeds) = self.feed_maker(part, &context, &handle) else { continue };
             let runner = InputRunner {
                 name: Arc::clone(&handle.name),
                 prepared: Arc::clone(&part.part.prepared),
@@ -520,12 +526,7 @@ impl<'a> Starter<'a> {
         }
     }
 
-    fn feed_maker(
-        &self,
-        part: &InputPart,
-        context: &StartContext,
-        handle: &InputHandle,
-    ) -> Option<Arc<FeedMaker>> {
+    fn feed_maker(&self, part: &InputPart, context: &StartContext) -> Option<Arc<FeedMaker>> {
         let splitter = self.plan.splitters.get(&part.splitter)?;
         Some(Arc::new(FeedMaker {
             splitter: Arc::clone(&splitter.part.prepared),
@@ -533,8 +534,8 @@ impl<'a> Starter<'a> {
             decoder: part.decoder.as_deref().map(Into::into),
             settings: Arc::new(self.plan.feed_settings(part, context)),
             stream: self.engine.shared.stream.clone(),
-            ledger: Arc::clone(&handle.ledger),
-            counts: Arc::clone(&handle.counts),
+            ledger: Arc::new(SourceCounts::default()),
+            counts: Arc::new(InputCounts::default()),
             context: context.clone(),
             pools: Pools::default(),
             log: Arc::new(LimitedLog::default()),

@@ -67,12 +67,18 @@ impl FilterRunner {
 
     /// Gives a new instance what an earlier one saved, and the deliveries that are not in that.
     fn restore(&self, filter: &mut dyn Filter, file: &StateFile) {
-        let Some(saved) = file.load() else { return };
-        if let Err(error) = filter.restore(&saved.state) {
-            tracing::error!(plugin = &*self.name, %error, "the saved state cannot be used");
-            return;
+        let saved = file.load();
+        let mut sequence = self.consumer.pinned();
+        if let Some(saved) = saved {
+            match filter.restore(&saved.state) {
+                Ok(()) => sequence = saved.sequence.or(sequence),
+                Err(error) => {
+                    let plugin = &*self.name;
+                    tracing::error!(plugin, %error, "the saved state cannot be used");
+                }
+            }
         }
-        if let (Some(sequence), Some(log)) = (saved.sequence, &self.context.log) {
+        if let (Some(sequence), Some(log)) = (sequence, &self.context.log) {
             log.rewind(&self.consumer, sequence);
         }
     }
@@ -190,7 +196,9 @@ impl Driver {
                 Event::Delivery(Some(delivery)) => {
                     self.filter.process(&delivery, &mut self.context)?;
                     self.unsaved = true;
-                    self.behind = self.behind.max(delivery.ack.sequence() + 1);
+                    if delivery.ack.sequence() > 0 {
+                        self.behind = self.behind.max(delivery.ack.sequence() + 1);
+                    }
                     let injected = self.append().await?;
                     answer(delivery.ack, injected);
                 }

@@ -7,6 +7,7 @@
 mod decoders;
 mod durable;
 mod engine;
+mod error;
 mod filter;
 mod filter_state;
 mod input;
@@ -14,10 +15,14 @@ mod output;
 mod own_messages;
 mod plan;
 mod report;
+mod requests;
 mod shared;
 mod supervise;
 mod waits;
 
+pub use durable::DEAD_LETTERS;
 pub use engine::{Control, Engine, EngineSettings, Exit};
+pub use error::RequestError;
 pub use plan::{Guarantee, Plan, Route};
 pub use report::{ConsumerHandle, Entry, Handles, InputHandle, Report};
+pub use requests::{LETTERS_MAX, Request, RewindRequest};

@@ -107,6 +107,15 @@ pub struct Guarantee {
     pub why: String,
 }
 
+impl std::fmt::Display for Guarantee {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.at_least_once {
+            true => write!(formatter, "from {}: at-least-once", self.input),
+            false => write!(formatter, "from {}: best-effort: {}", self.input, self.why),
+        }
+    }
+}
+
 impl Plan {
     /// Checks `config` against the plugin types. A plan with errors in `problems` must not be run.
     #[must_use]

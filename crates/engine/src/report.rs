@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::sync::Arc;
 
-use heka_plugin::{InputCounts, Metric, PluginCounts, Reporter};
+use heka_plugin::{FeedMaker, InputCounts, Metric, PluginCounts, Reporter};
 use heka_stream::{
     Consumer, DeadLetters, DropReason, DurableLog, LedgerError, SourceCounts, Stream,
 };
@@ -34,6 +34,7 @@ pub struct InputHandle {
     pub plugin_counts: Arc<PluginCounts>,
     /// What it appended to the stream.
     pub ledger: Arc<SourceCounts>,
+    pub(crate) feeds: Arc<FeedMaker>,
     pub(crate) reporter: Reporter,
 }
 

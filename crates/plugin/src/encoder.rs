@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
-use heka_message::{NameRegistry, Record};
+use heka_message::{Batch, NameRegistry, Record};
 use heka_stream::{Ack, DeadLetters, Delivery, LetterMeta};
 
 use crate::{EncodeBuffer, Encoded, LimitedLog, PluginCounts};
@@ -94,33 +94,53 @@ impl EncoderRunner {
             if plain && out.extend_shared(batch, record.payload()) {
                 continue;
             }
-            let mut buffer = out.begin(batch);
-            let error = match self.encoder.encode(&record, &mut buffer) {
-                Ok(Encode::Done) => self.too_long(buffer.len()),
-                Ok(Encode::Nothing) => {
-                    buffer.rewind();
-                    continue;
+            if let Err(error) = self.encode_record(batch, &record, out) {
+                ack.reject();
+                self.counts.encode_failed.add(1);
+                if let Some(letters) = &self.letters {
+                    let why = &*error.to_string();
+                    letters.send(&LetterMeta { plugin: name, why, input: None }, &record);
                 }
-                Err(error) => Some(error),
-            };
-            match (error, self.frame) {
-                (None, None) => buffer.finish(),
-                (None, Some(header)) => buffer.finish_framed(header),
-                (Some(error), _) => {
-                    buffer.rewind();
-                    ack.reject();
-                    self.counts.encode_failed.add(1);
-                    if let Some(letters) = &self.letters {
-                        let why = &*error.to_string();
-                        letters.send(&LetterMeta { plugin: name, why, input: None }, &record);
-                    }
-                    if let Some(missed) = self.log.event(now_ns) {
-                        tracing::warn!(plugin = name, %error, missed, "message cannot be encoded");
-                    }
+                if let Some(missed) = self.log.event(now_ns) {
+                    tracing::warn!(plugin = name, %error, missed, "message cannot be encoded");
                 }
             }
         }
         ack
+    }
+
+    /// The bytes of one record of a batch, with its frame; `None`: there is nothing to send for it.
+    ///
+    /// # Errors
+    /// If it can never be encoded.
+    pub fn encode_one(
+        &mut self,
+        batch: &Batch,
+        record: &Record<'_>,
+    ) -> Result<Option<Vec<u8>>, EncodeError> {
+        let mut out = Encoded::new();
+        let encoded = self.encode_record(batch, record, &mut out)?;
+        Ok((encoded == Encode::Done).then(|| out.to_vec()))
+    }
+
+    /// Encodes a record of the batch that `out` keeps last, or that it keeps none of.
+    fn encode_record(
+        &mut self,
+        batch: &Batch,
+        record: &Record<'_>,
+        out: &mut Encoded,
+    ) -> Result<Encode, EncodeError> {
+        let mut buffer = out.begin(batch);
+        let mut outcome = self.encoder.encode(record, &mut buffer);
+        if let (Ok(Encode::Done), Some(error)) = (&outcome, self.too_long(buffer.len())) {
+            outcome = Err(error);
+        }
+        match (&outcome, self.frame) {
+            (Ok(Encode::Done), None) => buffer.finish(),
+            (Ok(Encode::Done), Some(header)) => buffer.finish_framed(header),
+            _ => buffer.rewind(),
+        }
+        outcome
     }
 
     fn too_long(&self, len: usize) -> Option<EncodeError> {

@@ -118,6 +118,7 @@ impl FeedMaker {
             }
             _ => None,
         };
+        let envelope = Arc::new(envelope);
         Ok(Feed {
             splitter,
             decode: Decoding {
@@ -131,9 +132,10 @@ impl FeedMaker {
                 record_truncated: self.context.name_id("record_truncated"),
                 input: Arc::clone(&self.context.name),
                 letters: self.context.letters.clone(),
+                envelope: Arc::clone(&envelope),
             },
             source: self.stream.source(Arc::clone(&self.ledger)),
-            envelope: Arc::new(envelope),
+            envelope,
             pools: self.pools.clone(),
             context: self.context.clone(),
             buffer: None,
@@ -590,6 +592,8 @@ struct Decoding {
     /// Section name of the input.
     input: Arc<str>,
     letters: Option<DeadLetters>,
+    /// That of the feed.
+    envelope: Arc<Envelope>,
 }
 
 impl Decoding {
@@ -660,10 +664,19 @@ impl Decoding {
     }
 
     /// The record goes nowhere else: its bytes are kept with the reason.
-    fn keep_letter(&self, data: &[u8], error: &DecodeError) {
+    fn keep_letter(
+        &self,
+        data: &[u8],
+        error: &DecodeError,
+        decorate: &mut dyn FnMut(&mut RecordBuilder<'_>),
+    ) {
         let Some(letters) = &self.letters else { return };
         let (plugin, why) = (&*self.name, &*error.to_string());
-        letters.send_bytes(&LetterMeta { plugin, why, input: Some(&self.input) }, data);
+        let meta = LetterMeta { plugin, why, input: Some(&self.input) };
+        letters.send_refused(&meta, &self.envelope, |record| {
+            record.payload(data);
+            decorate(record);
+        });
     }
 
     fn failed(
@@ -682,7 +695,7 @@ impl Decoding {
             tracing::warn!(decoder = self.name, %error, %sample, missed, "record not decoded");
         }
         if !self.settings.send_decode_failures {
-            self.keep_letter(data, error);
+            self.keep_letter(data, error, decorate);
             return;
         }
         let mut text = error.to_string();

@@ -16,6 +16,7 @@ use crate::ledger::{ConsumerCounts, DropReason};
 use crate::letters::{DeadLetters, LetterMeta};
 use crate::settle::Settlement;
 
+mod alone;
 mod durable;
 
 pub use durable::DurableOptions;
@@ -377,6 +378,7 @@ impl Consumer {
             return;
         }
         entry.place = Place::Done;
+        let is_alone = entry.is_alone();
         let (records, bytes) = (entry.records, entry.bytes);
         let published = entry.published.take();
         let settlement = entry.settlement.take();
@@ -390,6 +392,7 @@ impl Consumer {
         count(&self.counts, records);
         if let Some(settlement) = settlement.filter(|_| settle) {
             match &self.options.durable {
+                Some(_) if is_alone => settlement.release(),
                 // Its state has to be made anew from the log, so the batch has to get there.
                 Some(durable) if durable.keeps_state => {}
                 Some(_) => settlement.answered(),

@@ -259,6 +259,13 @@ impl DurableLog {
         consumer.rewind(sequence, queue.next);
     }
 
+    /// Everything below this number a consumer has answered for, or need not get.
+    #[must_use]
+    pub fn cursor(&self, consumer: &Consumer) -> u64 {
+        let queue = self.inner.queue();
+        consumer.cursor(queue.next, 0).sequence
+    }
+
     /// Consumers of earlier runs that are not registered, with what waits for them.
     #[must_use]
     pub fn orphans(&self) -> BTreeMap<String, crate::log::CursorState> {

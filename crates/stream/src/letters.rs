@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use heka_message::{Batch, BatchBuilder, Buffer, Envelope, NameRegistry, Record};
+use heka_message::{Batch, BatchBuilder, Buffer, Envelope, NameRegistry, Record, RecordBuilder};
 
 use crate::bell::Bell;
 use crate::clock::Clock;
@@ -50,6 +50,15 @@ pub struct DeadLetter {
     pub input: Option<String>,
     /// The message; one that no decoder could read has its bytes as payload.
     pub batch: Batch,
+}
+
+impl DeadLetter {
+    /// True if this is no message that could be delivered again, only the bytes that were made of one.
+    #[must_use]
+    pub fn is_remains(&self) -> bool {
+        // What a plugin sees carries the name of the input or filter that it came from.
+        self.input.is_none() && *self.batch.envelope().source == *self.plugin
+    }
 }
 
 /// Where dead letters go; a clone is the same place.
@@ -116,7 +125,24 @@ impl DeadLetters {
         self.keep(meta, |inner, time_ns| inner.copy(record, time_ns));
     }
 
-    /// Keeps bytes that no message could be made of, or that are all that is left of one.
+    /// Keeps a record that no message could be made of: `fill` sets what is known of it, in a message of its input.
+    pub fn send_refused(
+        &self,
+        meta: &LetterMeta<'_>,
+        envelope: &Arc<Envelope>,
+        fill: impl FnOnce(&mut RecordBuilder<'_>),
+    ) {
+        self.keep(meta, |inner, time_ns| {
+            let (names, envelope) = (inner.names.snapshot(), Arc::clone(envelope));
+            let mut builder = BatchBuilder::new(names, envelope, Buffer::empty(), time_ns);
+            let mut record = builder.record();
+            fill(&mut record);
+            record.commit().ok()?;
+            Some(builder.finish())
+        });
+    }
+
+    /// Keeps the bytes that are all that is left of a message. Only [`DeadLetter::is_remains`] tells that from a whole one.
     pub fn send_bytes(&self, meta: &LetterMeta<'_>, bytes: &[u8]) {
         self.keep(meta, |inner, time_ns| inner.wrap(meta, bytes, time_ns));
     }

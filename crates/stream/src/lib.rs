@@ -28,13 +28,14 @@ pub use durable::{DurableFigures, DurableLog, DurableSettings, Resume};
 pub use ledger::{ConsumerCounts, DropReason, LedgerError, SourceCounts, Waiting};
 pub use letters::{DeadLetter, DeadLetters, LetterMeta, LetterReader};
 pub use log::{
-    CursorState, Damage, Group, LogError, LogReader, LogSettings, LogState, LogWriter,
+    CursorState, Damage, Group, LogError, LogOverview, LogReader, LogSettings, LogState, LogWriter,
     PositionState, RecordHeader, RecordKind, RecordMeta, Recovered, Segment, StoredRecord,
+    read_state,
 };
 pub use routing::{Route, Stream};
 pub use settle::Settled;
 pub use source::{AppendError, Source};
 pub use storage::{
-    Durability, FileStorage, GrowingFile, MemoryStorage, SimOperation, SimRandom, SimStop,
-    SimStorage, Storage,
+    Durability, FileStorage, GrowingFile, MemoryStorage, ReadOnlyStorage, SimOperation, SimRandom,
+    SimStop, SimStorage, Storage,
 };

@@ -5,12 +5,14 @@
 
 mod error;
 mod format;
+mod overview;
 mod reader;
 mod state;
 mod writer;
 
 pub use error::LogError;
 pub use format::{RecordHeader, RecordKind};
+pub use overview::{LogOverview, read_state};
 pub use reader::{Damage, LogReader, StoredRecord};
 pub use state::{CursorState, LogState, PositionState};
 pub use writer::{Group, LogSettings, LogWriter, RecordMeta, Recovered, Segment};

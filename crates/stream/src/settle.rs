@@ -45,6 +45,12 @@ impl Tracker {
         state.first + state.open.len() as u64 - 1
     }
 
+    /// The source begins here.
+    pub(crate) fn begin(&self, position: Box<[u8]>) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.position.get_or_insert((0, position));
+    }
+
     /// From now on `bell` is rung when the watermark moves.
     pub(crate) fn ring(&self, bell: Arc<Bell>) {
         self.bell.get_or_init(|| bell);

@@ -86,6 +86,14 @@ impl Source {
         logged_until
     }
 
+    /// Says where the source begins, in its own words, for a crash before anything of it is settled. A source that
+    /// cannot find that place again without doubt says nothing, and begins anew then.
+    pub fn begins_at(&mut self, position: Box<[u8]>) {
+        if self.key.is_some() {
+            self.tracker.begin(position);
+        }
+    }
+
     /// True if positions given to [`append`](Self::append) are kept.
     #[must_use]
     pub fn keeps_positions(&self) -> bool {

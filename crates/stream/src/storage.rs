@@ -5,10 +5,12 @@
 
 mod file;
 mod memory;
+mod read_only;
 mod sim;
 
 pub use file::FileStorage;
 pub use memory::MemoryStorage;
+pub use read_only::ReadOnlyStorage;
 pub use sim::{SimOperation, SimRandom, SimStop, SimStorage};
 
 use std::fmt::Debug;
@@ -62,6 +64,14 @@ pub trait Storage: Send + Sync + Debug {
     /// What the operating system says.
     fn open(&self, path: &Path) -> io::Result<Box<dyn GrowingFile>>;
 
+    /// As [`open`](Self::open), only to read: enough where the file may not be written.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    fn open_to_read(&self, path: &Path) -> io::Result<Box<dyn GrowingFile>> {
+        self.open(path)
+    }
+
     /// Bytes that can still be written to the file system of a directory, or of the nearest one above it.
     ///
     /// # Errors
@@ -70,6 +80,7 @@ pub trait Storage: Send + Sync + Debug {
 }
 
 /// An open file that only grows at its end.
+#[allow(clippy::len_without_is_empty, reason = "nobody asks")]
 pub trait GrowingFile: Send + Sync + Debug {
     /// Length in bytes.
     ///

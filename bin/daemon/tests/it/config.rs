@@ -419,6 +419,40 @@ fn configurations_of_hekas_documentation_are_taken() {
     }
 }
 
+const STDIN_IN_MEMORY: &str = "    from StdinInput: best-effort: StdinInput cannot ask again for what \
+                               was in memory at a crash (use_buffering is off)";
+
+#[test]
+fn check_says_what_is_promised_on_each_route() {
+    let text = "[StdinInput]\n[LogstreamerInput]\nfile_match = 'x'\n\
+                [TcpOutput]\nmessage_matcher = 'TRUE'\n\
+                [NullOutput]\nmessage_matcher = 'TRUE'\n\
+                [UdpOutput]\nmessage_matcher = 'TRUE'\naddress = '127.0.0.1:9'\nencoder = 'PayloadEncoder'\n\
+                [UdpOutput.buffering]\nfull_action = 'drop'\n";
+    let (code, lines) = check(&World::new(), text);
+    assert_eq!(code, 0, "{lines:#?}");
+    let routes: Vec<&str> = lines.iter().map(|line| line.trim_start()).collect();
+    assert_eq!(
+        routes,
+        [
+            "TcpOutput (TcpOutput) gets TRUE",
+            "from StdinInput: best-effort: StdinInput cannot ask again for what it took in the 10ms \
+             before a crash",
+            "from LogstreamerInput: at-least-once",
+            "NullOutput (NullOutput) gets TRUE",
+            STDIN_IN_MEMORY.trim_start(),
+            "from LogstreamerInput: at-least-once",
+            "UdpOutput (UdpOutput) gets TRUE",
+            "from StdinInput: best-effort: StdinInput cannot ask again for what was in memory at a crash \
+             (use_buffering is off); full_action = \"drop\" loses what its window has no room for; UDP \
+             gives no answer",
+            "from LogstreamerInput: best-effort: full_action = \"drop\" loses what its window has no room \
+             for; UDP gives no answer",
+            "0 errors, 0 warnings",
+        ]
+    );
+}
+
 #[test]
 fn check_says_what_each_consumer_gets() {
     let text = "[StdinInput]\n[a]\ntype = 'NullOutput'\nmessage_matcher = 'Severity < 3'\n[CounterFilter]\n";
@@ -428,7 +462,9 @@ fn check_says_what_each_consumer_gets() {
         lines,
         [
             "CounterFilter (CounterFilter) gets Type != 'heka.counter-output'",
+            STDIN_IN_MEMORY,
             "a (NullOutput) gets Severity < 3",
+            STDIN_IN_MEMORY,
             "0 errors, 0 warnings",
         ]
     );
@@ -604,6 +640,7 @@ fn a_directory_is_one_configuration_and_later_files_win() {
             "conf/20_out.toml:1:1: warning: [out] replaces all of [out] of conf/10_in.toml:2, \
              settings are not merged",
             "out (NullOutput) gets FALSE",
+            STDIN_IN_MEMORY,
             "0 errors, 1 warnings",
         ]
     );

@@ -6,23 +6,6 @@ use std::net::TcpStream;
 use crate::harness::sections::{APP_LOG, TEXT, file_out, tcp_lines, tcp_out};
 use crate::harness::{Daemon, Numbered, Port, ReportText, TcpSink, World, framed_messages, line};
 
-/// Every consumer: matched = delivered + held + dropped, and dropped by its reasons.
-fn assert_balanced(report: &ReportText) {
-    for section in ["Filters", "Outputs"] {
-        for entry in report.entries(section) {
-            let number = |figure: &str| report.number(section, entry, figure);
-            let states = number("ProcessMessageCount")
-                + number("HeldMessageCount")
-                + number("DropMessageCount");
-            assert_eq!(number("MatchedMessageCount"), states, "{entry}: {}", report.text);
-            let reasons = ["full", "rejected", "poison", "stopped"];
-            let by_reason: u64 =
-                reasons.iter().map(|it| number(&format!("DropMessageCount-{it}"))).sum();
-            assert_eq!(number("DropMessageCount"), by_reason, "{entry}: {}", report.text);
-        }
-    }
-}
-
 /// A report after which nothing moves: a second one says the same.
 fn settled(daemon: &mut Daemon, what: &str, holds: impl Fn(&ReportText) -> bool) -> ReportText {
     daemon.until_report(what, &holds);
@@ -76,7 +59,7 @@ fn all_numbers_of_a_report_add_up() {
             && report.output("some", "ProcessMessageCount") == LINES / 10
             && report.output("counts", "ProcessMessageCount") >= 1
     });
-    assert_balanced(&report);
+    report.assert_balanced();
 
     // Each record of an input became a message, or is counted as something else.
     assert_eq!(report.input("frames", "ProcessMessageCount"), FRAMES);
@@ -119,7 +102,7 @@ fn memory_in_flight_goes_back_to_nothing() {
     let report = daemon.until_report("nothing in flight", |report| {
         report.number("Globals", "Memory", "InFlightBytes") == 0
     });
-    assert_balanced(&report);
+    report.assert_balanced();
     assert_eq!(report.output("out", "HeldBytes"), 0);
     daemon.stop_well();
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 
-use crate::harness::sections::{APP_LOG, TEXT, file_out, tcp_lines, tcp_out};
+use crate::harness::sections::{APP_LOG, TEXT, file_out, tcp_lines, tcp_out, tcp_out_in_memory};
 use crate::harness::{
     Daemon, Numbered, Port, TcpSink, World, assert_all_in_order, during, line, run,
 };
@@ -19,7 +19,7 @@ fn undelivered_messages_are_told_and_come_again() {
     let (world, mut sink) = (World::with("shutdown_timeout = '1s'\n"), TcpSink::closed());
     let mut numbered = Numbered::default();
     world.write("logs/app.log", numbered.lines(LINES));
-    let config = [APP_LOG, TEXT, &tcp_out("out", "TRUE", sink.port())].concat();
+    let config = [APP_LOG, TEXT, &tcp_out_in_memory("out", "TRUE", sink.port())].concat();
     let mut daemon = world.start(&config);
     daemon.until_report("all lines held", |report| {
         report.output("out", "HeldMessageCount") == LINES as u64
@@ -47,7 +47,7 @@ fn undelivered_messages_are_told_and_come_again() {
 fn a_second_signal_stops_at_once() {
     let (world, sink) = (World::with("shutdown_timeout = '10m'\n"), TcpSink::closed());
     world.write("logs/app.log", Numbered::default().lines(LINES));
-    let config = [APP_LOG, TEXT, &tcp_out("out", "TRUE", sink.port())].concat();
+    let config = [APP_LOG, TEXT, &tcp_out_in_memory("out", "TRUE", sink.port())].concat();
     let mut daemon = world.start(&config);
     daemon.until_report("lines held", |it| it.output("out", "HeldMessageCount") > 0);
     daemon.signal(Signal::SIGTERM);

@@ -1,4 +1,5 @@
-//! The real binary from outside: data in, data out, rotation, failing sinks, garbage, configuration, life, ledger.
+//! The real binary from outside: data in, data out, rotation, failing sinks, crashes, overload, full disks, garbage,
+//! configuration, life, ledger.
 //!
 //! Here: what a user of the daemon sees. Not here: single plugins, whose tests are in their crates. Every test has
 //! a directory and ports of its own, waits with a deadline instead of sleeping, and leaves no process behind.
@@ -14,9 +15,12 @@ mod harness;
 mod cli;
 mod config;
 mod contracts;
+mod crash;
 mod data;
+mod disk;
 mod garbage;
 mod ledger;
 mod life;
 mod outputs;
+mod overload;
 mod rotation;

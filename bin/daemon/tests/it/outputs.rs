@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
-use crate::harness::sections::{APP_LOG, TEXT, file_out, tcp_lines, tcp_out};
+use crate::harness::sections::{APP_LOG, TEXT, file_out, tcp_lines, tcp_out, tcp_out_in_memory};
 use crate::harness::{
     Numbered, Port, TcpSink, World, assert_all_in_order, during, line, numbers, wait,
 };
@@ -129,7 +129,7 @@ fn an_output_that_may_drop_holds_back_nobody() {
     let config = [
         APP_LOG,
         TEXT,
-        &tcp_out("net", "TRUE", sink.port()),
+        &tcp_out_in_memory("net", "TRUE", sink.port()),
         "[net.buffering]\nfull_action = 'drop'\n",
         &file_out("file", "TRUE", "out.log"),
     ]
@@ -159,10 +159,11 @@ fn an_output_that_may_stop_the_daemon_does_so_when_its_window_is_full() {
         (World::with("memory_limit = '4MiB'\nshutdown_timeout = '1s'\n"), TcpSink::closed());
     world.write("logs/app.log", Numbered::default().lines(100_000));
     let full_action = "[net.buffering]\nfull_action = 'shutdown'\n";
-    let config = [APP_LOG, TEXT, &tcp_out("net", "TRUE", sink.port()), full_action].concat();
+    let config =
+        [APP_LOG, TEXT, &tcp_out_in_memory("net", "TRUE", sink.port()), full_action].concat();
     let ended = world.spawn(&config).ended();
     assert_eq!(ended.code(), 1, "{}", ended.stderr);
-    assert!(ended.stderr.contains("its window is full, shutting down"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("its buffer is full, shutting down"), "{}", ended.stderr);
 }
 
 /// A peer that sends waits while the output is dead, memory stays bounded, and nothing it sent is lost.
@@ -172,7 +173,8 @@ fn a_dead_output_holds_back_a_sending_peer() {
     const BYTES: usize = 48 << 20;
     let (world, mut sink, port) = (World::with(SMALL), TcpSink::closed(), Port::reserve());
     let config =
-        [TEXT, &tcp_lines("in", port.number()), &tcp_out("out", "TRUE", sink.port())].concat();
+        [TEXT, &tcp_lines("in", port.number()), &tcp_out_in_memory("out", "TRUE", sink.port())]
+            .concat();
     let mut daemon = world.start(&config);
     let mut peer = TcpStream::connect(port.address()).unwrap();
     peer.set_write_timeout(Some(Duration::from_millis(500))).unwrap();

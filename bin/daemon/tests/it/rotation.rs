@@ -1,14 +1,13 @@
 //! Files are rotated under the daemon, while it runs and while it does not.
 
-use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::Write;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
-use crate::harness::sections::{APP_LOG, TEXT, file_out, tcp_out};
-use crate::harness::{Daemon, Numbered, TcpSink, World, assert_all_in_order, numbers, wait};
+use crate::harness::sections::{APP_LOG, TEXT, file_out};
+use crate::harness::{Daemon, Numbered, World, assert_all_in_order, wait};
 
 /// Rotations of each test.
 const ROTATIONS: usize = 20;
@@ -164,48 +163,4 @@ fn a_writer_that_waits_for_nobody_is_read_exactly_once() {
     let log = writer.join().unwrap();
     println!("{restarts} restarts");
     finish(daemon, &output, log.numbered.count());
-}
-
-/// What the journal says was delivered is never sent again; what came after it may be, and nothing is lost.
-#[test]
-fn a_crash_loses_nothing_and_repeats_little() {
-    const CRASHES: usize = 5;
-    const CHUNK: usize = 2_000;
-    let mut log = Log::new();
-    let sink = TcpSink::open();
-    let config = [APP_LOG, TEXT, &tcp_out("out", "TRUE", sink.port())].concat();
-    for crash in 0..CRASHES {
-        let mut daemon = log.world.start(&config);
-        log.write(CHUNK);
-        let length = log.world.read("logs/app.log").len() as u64;
-        // Everything up to here is settled, and the journal knows.
-        daemon.until("the journal to follow", || journal_seek(&log.world) == Some(length));
-        let received = sink.newlines();
-        log.write(CHUNK);
-        if crash % 2 == 1 {
-            log.rotate(Way::Rename);
-        }
-        daemon.until("some of the next lines", || sink.newlines() > received);
-        daemon.crash();
-    }
-    let daemon = log.world.start(&config);
-    let mut counts = BTreeMap::new();
-    let complete = wait(|| {
-        counts.clear();
-        for number in numbers(&sink.lines()) {
-            *counts.entry(number).or_insert(0_usize) += 1;
-        }
-        counts.len() >= log.numbered.count()
-    });
-    assert!(complete, "{} of {} lines\n{}", counts.len(), log.numbered.count(), daemon.log());
-    daemon.stop_well();
-    let repeated: usize = counts.values().map(|count| count - 1).sum();
-    println!("{repeated} of {} lines came again after {CRASHES} crashes", counts.len());
-    assert!(repeated <= CRASHES * CHUNK, "{repeated} lines came again");
-}
-
-fn journal_seek(world: &World) -> Option<u64> {
-    let journal = fs::read(world.path("base/logstreamer/app")).ok()?;
-    let journal: serde_json::Value = serde_json::from_slice(&journal).ok()?;
-    journal["seek"].as_u64()
 }

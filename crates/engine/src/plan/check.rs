@@ -106,11 +106,6 @@ impl Plan {
                 problems.push(section.error_at("buffering.max_file_size", text));
             }
         }
-        let commit = self.globals.stream.commit_size.bytes();
-        if self.needs_log() && commit > self.globals.memory_limit.bytes() / 4 {
-            let text = "hekad.stream.commit_size must not be above a quarter of memory_limit";
-            problems.push(Problem::error(text));
-        }
     }
 }
 

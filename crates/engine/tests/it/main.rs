@@ -1,6 +1,7 @@
 //! The engine with plugins made for the purpose: failures, restarts, injection, shutdown.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod durable;
 mod life;
 mod plugins;
 mod reports;
@@ -10,7 +11,7 @@ use std::time::Duration;
 
 use heka_config::{Problems, parse_config};
 use heka_engine::{Control, Engine, EngineSettings, Exit, Handles, Plan};
-use heka_stream::{MemoryStorage, SystemClock};
+use heka_stream::{MemoryStorage, Storage, SystemClock};
 use tokio::sync::mpsc;
 
 /// A configuration that runs.
@@ -28,10 +29,14 @@ pub(crate) fn plan(text: &str) -> Result<Plan, Problems> {
 
 impl Running {
     pub(crate) fn start(text: &str) -> Self {
+        Self::on(Arc::new(MemoryStorage::default()), text)
+    }
+
+    pub(crate) fn on(storage: Arc<dyn Storage>, text: &str) -> Self {
         let plan = plan(text).unwrap_or_else(|problems| panic!("{problems}"));
         let settings = EngineSettings {
             clock: Arc::new(SystemClock),
-            storage: Arc::new(MemoryStorage::default()),
+            storage,
             hostname: "host".to_owned(),
             pid: 42,
         };

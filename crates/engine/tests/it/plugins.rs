@@ -19,6 +19,8 @@ pub(crate) const PLUGINS: &[PluginDef] = &[
     PluginDef::input::<LinesInput>(),
     PluginDef::splitter::<LineSplitter>(),
     PluginDef::filter::<EchoFilter>(),
+    PluginDef::filter::<TallyFilter>(),
+    PluginDef::input::<NumbersInput>(),
     PluginDef::encoder::<RawEncoder>(),
     PluginDef::output::<CollectOutput>(),
 ];
@@ -278,5 +280,124 @@ impl Output for CollectOutput {
 
     fn flush_interval(&self) -> Option<Duration> {
         None
+    }
+}
+
+/// Sends the numbers from 0 on, some at a time, and goes on where the log says.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct NumbersInputConfig {
+    /// How many.
+    count: u64,
+}
+
+impl PluginConfig for NumbersInputConfig {}
+
+pub(crate) struct NumbersInput(NumbersInputConfig);
+
+impl Plugin for NumbersInput {
+    const NAME: &'static str = "NumbersInput";
+    const PAGE: &'static str = "# NumbersInput\n";
+    const DEFAULTS: Defaults =
+        Defaults { splitter: Some("LineSplitter"), resumes: true, ..NO_DEFAULTS };
+    type Config = NumbersInputConfig;
+
+    fn start(config: &Self::Config, _: &StartContext) -> Result<Self, StartError> {
+        Ok(Self(config.clone()))
+    }
+}
+
+impl Input for NumbersInput {
+    fn run<'a>(
+        &'a mut self,
+        context: &'a mut InputContext,
+    ) -> BoxFuture<'a, Result<(), InputError>> {
+        Box::pin(async move {
+            let resume = context.start.log.as_ref().and_then(|log| log.resume("numbers"));
+            let text = resume.as_ref().map_or("0", |it| str::from_utf8(&it.position).unwrap());
+            let begin: u64 = text.parse().unwrap();
+            let mut source = context.feeds.stream.source(context.feeds.ledger.clone());
+            source.keep_positions("numbers", resume.is_some());
+            source.begins_at(begin.to_string().into_bytes().into());
+            let envelope = std::sync::Arc::new(context.envelope());
+            let mut next = begin;
+            while next < self.0.count && !context.stop.is_set() {
+                let names = context.start.names.snapshot();
+                let buffer = heka_message::Buffer::empty();
+                let mut batch = heka_message::BatchBuilder::new(names, envelope.clone(), buffer, 1);
+                // Whole tens, so that no batch reaches across one of the run before.
+                for number in next..next + 10 {
+                    batch.push_payload(number.to_string().as_bytes()).unwrap();
+                }
+                next += 10;
+                let position = Some(next.to_string().into_bytes().into());
+                source.append_at(batch.finish(), next - begin, position).await?;
+                tokio::time::sleep(Duration::from_micros(500)).await;
+            }
+            context.stop.clone().wait().await;
+            Ok(())
+        })
+    }
+}
+
+/// Counts and adds up numbers, and keeps that over restarts.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct TallyFilterConfig {
+    /// Where the tally can be seen.
+    key: String,
+    /// Panics when it sees this number the first time.
+    panic_at: Option<u64>,
+}
+
+impl PluginConfig for TallyFilterConfig {}
+
+pub(crate) struct TallyFilter {
+    config: TallyFilterConfig,
+    count: u64,
+    sum: u64,
+}
+
+impl Plugin for TallyFilter {
+    const NAME: &'static str = "TallyFilter";
+    const PAGE: &'static str = "# TallyFilter\n";
+    type Config = TallyFilterConfig;
+
+    fn start(config: &Self::Config, _: &StartContext) -> Result<Self, StartError> {
+        Ok(Self { config: config.clone(), count: 0, sum: 0 })
+    }
+}
+
+impl Filter for TallyFilter {
+    fn keeps_state(&self) -> bool {
+        true
+    }
+
+    fn save(&mut self) -> Result<Vec<u8>, FilterError> {
+        Ok(format!("{} {}", self.count, self.sum).into_bytes())
+    }
+
+    fn restore(&mut self, state: &[u8]) -> Result<(), FilterError> {
+        let text = String::from_utf8_lossy(state).into_owned();
+        let (count, sum) = text.split_once(' ').unwrap();
+        (self.count, self.sum) = (count.parse().unwrap(), sum.parse().unwrap());
+        Ok(())
+    }
+
+    fn process(&mut self, delivery: &Delivery, _: &mut FilterContext) -> Result<(), FilterError> {
+        let first_time = |key: &str| {
+            let key = format!("{key}.panicked");
+            collected().lock().unwrap().insert(key, Vec::new()).is_none()
+        };
+        for message in delivery.records() {
+            let number: u64 = str::from_utf8(message.payload()).unwrap().parse().unwrap();
+            let is_bad = self.config.panic_at == Some(number);
+            assert!(!is_bad || !first_time(&self.config.key), "as told");
+            self.count += 1;
+            self.sum += number;
+        }
+        let tally = vec![format!("{} {}", self.count, self.sum)];
+        collected().lock().unwrap().insert(self.config.key.clone(), tally);
+        Ok(())
     }
 }

@@ -128,19 +128,31 @@ impl Consumer {
         }
     }
 
+    /// Where its cursor stays until the next [`pin`](Self::pin); `None` if it keeps no state.
+    #[must_use]
+    pub fn pinned(&self) -> Option<u64> {
+        self.lock().log.pinned
+    }
+
     /// It gets everything from `sequence` on again, as far as the log has it; `next` is the number of the next batch.
     /// What is in the plugin's hands stays there.
     pub(crate) fn rewind(&self, sequence: u64, next: u64) {
         let mut state = self.lock();
         let mut again = 0;
+        let mut alone = Vec::new();
         while state.entries.back().is_some_and(|entry| entry.place != Place::Out) {
             let Some(entry) = state.entries.pop_back() else { break };
+            if entry.is_alone() && entry.place == Place::Waiting {
+                alone.push(entry);
+                continue;
+            }
             state.held_bytes -= entry.bytes;
             if entry.place == Place::Waiting {
                 again += entry.records;
             }
         }
         state.next = state.next.min(state.entries.len());
+        state.entries.extend(alone.into_iter().rev());
         let end = state.log.behind.unwrap_or(next);
         // What is read below this number is counted then; what waits above it was counted when it came.
         state.log.recount_below = state.log.recount_below.max(end);
@@ -173,10 +185,10 @@ impl Consumer {
     /// Where it is; `next` is the number of the next batch.
     pub(crate) fn cursor(&self, next: u64, now_ns: i64) -> CursorState {
         let state = self.lock();
-        let open = state.entries.iter().filter(|entry| entry.place != Place::Done);
-        let first = open.map(|entry| entry.sequence).min();
+        let is_open = |entry: &&Entry| entry.place != Place::Done && !entry.is_alone();
+        let waiting = || state.entries.iter().filter(is_open);
+        let first = waiting().map(|entry| entry.sequence).min();
         let sequence = first.or(state.log.behind).unwrap_or(next);
-        let waiting = || state.entries.iter().filter(|entry| entry.place != Place::Done);
         let (now, earlier) = (state.log.backlog, state.log.earlier);
         CursorState {
             sequence: state.log.pinned.map_or(sequence, |pinned| pinned.min(sequence)),
@@ -264,7 +276,8 @@ impl Consumer {
         let mut left = Vec::new();
         if state.log.behind.is_none() && state.held_bytes >= self.options.window_bytes {
             // It cannot keep up: what it did not take yet need not lie in memory either.
-            while state.entries.back().is_some_and(|entry| entry.place == Place::Waiting) {
+            let is_in_log = |entry: &Entry| entry.place == Place::Waiting && !entry.is_alone();
+            while state.entries.back().is_some_and(is_in_log) {
                 let Some(entry) = state.entries.pop_back() else { break };
                 state.held_bytes -= entry.bytes;
                 state.log.behind = Some(entry.sequence);
@@ -306,11 +319,12 @@ impl Consumer {
         state.log.behind.filter(|_| !state.closed && state.held_bytes < log.ahead_bytes)
     }
 
-    /// A batch came back from the log, or out of what the log has not written yet. From now on it is behind from
-    /// `next` on. `Selection::None`: nothing of it is for this consumer.
+    /// A batch came back from the log, or out of what the log has not written yet, for the consumer that was behind
+    /// from `from` on; it is now behind from `next` on. No effect if it was set back meanwhile. `Selection::None`:
+    /// nothing of it is for this consumer.
     pub(crate) fn push_from_log(
         &self,
-        next: u64,
+        (from, next): (u64, u64),
         published: &Arc<Published>,
         settlement: Option<Arc<crate::settle::Settlement>>,
         selection: Selection,
@@ -318,6 +332,9 @@ impl Consumer {
         let records = selection.count(published.batch.len()) as u64;
         let sequence = next - 1;
         let mut state = self.lock();
+        if state.log.behind != Some(from) {
+            return;
+        }
         state.log.behind = Some(next);
         if records == 0 {
             return;
@@ -340,10 +357,12 @@ impl Consumer {
         sequence < self.lock().log.recount_below
     }
 
-    /// Nothing below `next` is in the log for it.
-    pub(crate) fn passed(&self, next: u64) {
+    /// Nothing from `from` to `next` is in the log for it.
+    pub(crate) fn passed(&self, (from, next): (u64, u64)) {
         let mut state = self.lock();
-        state.log.behind = state.log.behind.map(|behind| behind.max(next));
+        if state.log.behind == Some(from) {
+            state.log.behind = Some(next.max(from));
+        }
     }
 
     /// It has all that the log has: batches go to its window again. Messages that should have been in the log and

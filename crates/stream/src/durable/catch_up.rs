@@ -89,27 +89,27 @@ impl Reading {
             tell_damage(&inner.counts, &damage);
         }
         match record {
-            Some(record) if record.header.sequence < written => self.give(inner, record),
-            _ => self.consumer.passed(written),
+            Some(record) if record.header.sequence < written => self.give(inner, from, record),
+            _ => self.consumer.passed((from, written)),
         }
         Ok(true)
     }
 
-    fn give(&mut self, inner: &Inner, record: StoredRecord) {
+    fn give(&mut self, inner: &Inner, from: u64, record: StoredRecord) {
         let next = record.header.sequence + 1;
         let batch = match decode(inner, record) {
             Ok(batch) => batch,
             Err(error) => {
                 let plugin = &*self.consumer.options().name;
                 tracing::error!(plugin, sequence = next - 1, %error, "a batch of the log is lost");
-                self.consumer.passed(next);
+                self.consumer.passed((from, next));
                 return;
             }
         };
         let selection = self.select(&batch);
         let permit = Permit::counted(&inner.counts.read_bytes, batch.memory_bytes() as u64);
         let published = Arc::new(Published { batch, settlement: None, _permit: permit });
-        self.consumer.push_from_log(next, &published, None, selection);
+        self.consumer.push_from_log((from, next), &published, None, selection);
     }
 
     fn select(&mut self, batch: &Batch) -> Selection {
@@ -131,6 +131,7 @@ impl Reading {
         if queue.written > from || self.consumer.wants_from() != Some(from) {
             return true;
         }
+        let mut from = from;
         for place in 0..queue.pending.len() {
             let Some(pending) = queue.pending.get_mut(place) else { break };
             if pending.sequence < from {
@@ -139,15 +140,19 @@ impl Reading {
             let mine = |want: &crate::consumer::Want| Arc::ptr_eq(&want.consumer, &self.consumer);
             let next = pending.sequence + 1;
             let published = Arc::clone(&pending.published);
-            if let Some(place) = pending.behind.iter().position(mine) {
-                let want = pending.behind.swap_remove(place);
-                let settlement = published.settlement.clone();
-                self.consumer.push_from_log(next, &published, settlement, want.selection);
-            } else if self.consumer.gets_again(pending.sequence) {
+            let (settlement, selection) = match pending.behind.iter().position(mine) {
+                Some(place) => {
+                    let want = pending.behind.swap_remove(place);
+                    (published.settlement.clone(), want.selection)
+                }
                 // It may have answered for it before; the batch goes to disk if it did not.
-                let selection = self.select(&published.batch);
-                self.consumer.push_from_log(next, &published, None, selection);
-            }
+                None if self.consumer.gets_again(pending.sequence) => {
+                    (None, self.select(&published.batch))
+                }
+                None => continue,
+            };
+            self.consumer.push_from_log((from, next), &published, settlement, selection);
+            from = next;
         }
         self.consumer.caught_up();
         true

@@ -189,12 +189,20 @@ impl Committer {
 
     fn commit(&mut self, work: &Work) -> Result<(), LogError> {
         self.group.clear();
-        for pending in &work.batches {
-            push_batch(&mut self.group, pending);
-        }
         let now_ns = self.inner.clock.now_ns();
         if !work.change.is_empty() {
             self.group.push_state(RecordKind::StateChange, &work.change, now_ns);
+        }
+        let is_new = |name: &String| !self.state.cursors.contains_key(name);
+        if work.change.cursors.keys().any(is_new) {
+            // A consumer whose cursor is lost begins behind the last batch on disk: it must not be written before.
+            self.check_floor()?;
+            self.writer.write(&self.group, &self.state, now_ns)?;
+            self.writer.sync()?;
+            self.group.clear();
+        }
+        for pending in &work.batches {
+            push_batch(&mut self.group, pending);
         }
         let due = self.unsynced_since.is_some_and(|since| since.elapsed() >= STATE_SYNC_INTERVAL);
         if self.group.is_empty() {

@@ -144,13 +144,19 @@ impl RecordHeader {
             time_ns: u64_at(bytes, 24) as i64,
             checksum: u32_at(bytes, 32),
         };
-        (header.body_bytes as usize <= BODY_BYTES_MAX).then_some(header)
+        // Behind the highest number there is none for a reader to go on with.
+        let can_be = header.sequence < u64::MAX || !header.kind.is_numbered();
+        (can_be && header.body_bytes as usize <= BODY_BYTES_MAX).then_some(header)
+    }
+
+    /// Bytes from the header's begin to the body's end.
+    pub(crate) fn end_bytes(&self) -> u64 {
+        RECORD_HEADER_BYTES as u64 + u64::from(self.body_bytes)
     }
 
     /// Bytes from the header's begin to where the next record can begin.
     pub(crate) fn total_bytes(&self) -> u64 {
-        let end = RECORD_HEADER_BYTES + self.body_bytes as usize;
-        end.next_multiple_of(ALIGNMENT) as u64
+        self.end_bytes().next_multiple_of(ALIGNMENT as u64)
     }
 }
 

@@ -10,8 +10,8 @@ use std::sync::Arc;
 
 use crate::log::error::LogError;
 use crate::log::format::{
-    ALIGNMENT, LogId, RECORD_HEADER_BYTES, RecordHeader, RecordKind, SEGMENT_HEADER_BYTES,
-    SegmentHeader, parse_segment_name, segment_name,
+    ALIGNMENT, LogId, RECORD_HEADER_BYTES, RecordHeader, SEGMENT_HEADER_BYTES, SegmentHeader,
+    parse_segment_name, segment_name,
 };
 use crate::storage::{GrowingFile, Storage};
 
@@ -37,7 +37,7 @@ pub struct StoredRecord {
 }
 
 /// Bytes of a segment that could not be read as records.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Damage {
     /// The segment.
     pub path: PathBuf,
@@ -185,6 +185,7 @@ impl LogReader {
     /// # Errors
     /// If the directory cannot be listed or a segment cannot be opened. What cannot be read of a segment is passed
     /// over, see [`take_damage`](Self::take_damage).
+    #[allow(clippy::should_implement_trait, reason = "after the end there may be more")]
     pub fn next(&mut self) -> Result<Option<StoredRecord>, LogError> {
         self.next_before(None)
     }
@@ -378,7 +379,7 @@ impl OpenSegment {
             self.offset = self.find_header(id, end);
             return Found::Passed;
         };
-        if self.offset + RECORD_HEADER_BYTES as u64 + u64::from(header.body_bytes) > end {
+        if self.offset + header.end_bytes() > end {
             // A header that promises more than there is may itself be what is left of an older write.
             self.begin_loss("a record is not complete");
             self.offset += ALIGNMENT as u64;

@@ -182,12 +182,15 @@ impl Group {
     }
 
     fn slices(&self) -> Vec<IoSlice<'_>> {
-        let chunk = |chunk| match chunk {
-            &Chunk::Scratch(ref range) => IoSlice::new(&self.scratch[range.clone()]),
-            Chunk::Raw(raw) => IoSlice::new(raw),
-        };
-        let rest = IoSlice::new(&self.scratch[self.chunked..]);
-        self.chunks.iter().map(chunk).chain([rest]).collect()
+        let mut slices = Vec::with_capacity(self.chunks.len() + 1);
+        for chunk in &self.chunks {
+            slices.push(match chunk {
+                Chunk::Scratch(range) => IoSlice::new(&self.scratch[range.clone()]),
+                Chunk::Raw(raw) => IoSlice::new(raw),
+            });
+        }
+        slices.push(IoSlice::new(&self.scratch[self.chunked..]));
+        slices
     }
 }
 
@@ -235,12 +238,14 @@ impl LogWriter {
         for key in &keys {
             segments.push_back(segment(&*storage, &settings.directory, *key)?);
         }
-        let mut recovered = Recovered::default();
-        let anchor = recover_state(&storage, &settings.directory, id, &keys, &mut recovered)?;
-        if let Some(last) = segments.back_mut() {
-            recovered.torn =
-                settle_last(&*storage, &settings.directory, last, &mut recovered.damage)?;
-        }
+        let Scan { state, anchor, mut damage, senseless } =
+            recover_state(&storage, &settings.directory, id, &keys)?;
+        let torn = match segments.back_mut() {
+            Some(last) => settle_last(&*storage, &settings.directory, last, &mut damage)?,
+            None => None,
+        };
+        damage.extend(senseless);
+        let recovered = Recovered { state, damage, torn };
         let generation = keys.iter().map(|key| key.1).max().unwrap_or(0);
         let next = recovered.state.next_sequence;
         let writer = Self {
@@ -452,7 +457,11 @@ fn new_id(storage: &dyn Storage, directory: &Path) -> Result<LogId, LogError> {
     Ok(id)
 }
 
-fn segment(storage: &dyn Storage, directory: &Path, key: SegmentKey) -> Result<Segment, LogError> {
+pub(super) fn segment(
+    storage: &dyn Storage,
+    directory: &Path,
+    key: SegmentKey,
+) -> Result<Segment, LogError> {
     let path = directory.join(segment_name(key.0, key.1));
     let file = storage.open(&path).map_err(LogError::io("open", &path))?;
     let bytes = file.len().map_err(LogError::io("look at", &path))?;
@@ -463,41 +472,52 @@ fn segment(storage: &dyn Storage, directory: &Path, key: SegmentKey) -> Result<S
     Ok(Segment { key, bytes, created_ns })
 }
 
-/// Reads the newest segments, from one with a good snapshot on; returns that one.
-fn recover_state(
+/// What the newest segments say.
+#[derive(Default)]
+pub(super) struct Scan {
+    pub(super) state: LogState,
+    /// The newest segment with a good snapshot.
+    anchor: Option<SegmentKey>,
+    pub(super) damage: Vec<Damage>,
+    /// Records with a good checksum and a content that makes no sense.
+    pub(super) senseless: Vec<Damage>,
+}
+
+/// Reads the newest segments, from one with a good snapshot on.
+pub(super) fn recover_state(
     storage: &Arc<dyn Storage>,
     directory: &Path,
     id: LogId,
     keys: &[SegmentKey],
-    recovered: &mut Recovered,
-) -> Result<Option<SegmentKey>, LogError> {
-    let mut begin = keys.len();
-    while let Some(next) = begin.checked_sub(1) {
-        begin = next;
-        let mut reader = LogReader::of_everything(Arc::clone(storage), directory, id, keys[begin])?;
-        let mut state = LogState::default();
-        let mut complete = false;
+) -> Result<Scan, LogError> {
+    for (number, &key) in keys.iter().enumerate().rev() {
+        let mut reader = LogReader::of_everything(Arc::clone(storage), directory, id, key)?;
+        let mut scan = Scan::default();
         let mut trusted_gaps = 0;
         while let Some(record) = reader.next()? {
-            let kind = record.header.kind;
-            let is_snapshot = kind == RecordKind::StateSnapshot;
+            let is_snapshot = record.header.kind == RecordKind::StateSnapshot;
             let gap = reader.gaps() > trusted_gaps;
-            match apply(&mut state, &record.header, record.body, gap) {
+            match apply(&mut scan.state, &record.header, record.body, gap) {
                 // Everything before it was safe when it was written.
-                Ok(()) if is_snapshot => (complete, trusted_gaps) = (true, reader.gaps()),
+                Ok(()) if is_snapshot => {
+                    scan.anchor = reader.place().map(|(key, _)| key);
+                    trusted_gaps = reader.gaps();
+                }
                 Ok(()) => {}
-                Err(error) => note(recovered, &reader, record.offset, error),
+                Err(error) => {
+                    let to = record.offset + record.header.end_bytes();
+                    scan.senseless.extend(senseless(&reader, record.offset..to, &error));
+                }
             }
         }
-        let damage = reader.take_damage();
-        if complete || begin == 0 {
-            let next = state.next_sequence.saturating_add(unseen_records(&damage));
-            recovered.damage.extend(damage);
-            recovered.state = LogState { next_sequence: next, ..state };
-            return Ok(complete.then_some(keys[begin]));
+        scan.damage = reader.take_damage();
+        if scan.anchor.is_some() || number == 0 {
+            let unseen = unseen_records(&scan.damage);
+            scan.state.next_sequence = scan.state.next_sequence.saturating_add(unseen);
+            return Ok(scan);
         }
     }
-    Ok(None)
+    Ok(Scan::default())
 }
 
 /// How many records can lie where nothing can be read: their numbers are not used again, since they may come back.
@@ -506,11 +526,10 @@ fn unseen_records(damage: &[Damage]) -> u64 {
     unseen.map(|damage| (damage.to - damage.from).div_ceil(RECORD_HEADER_BYTES as u64)).sum()
 }
 
-/// A record with a good checksum and a content that makes no sense.
-fn note(recovered: &mut Recovered, reader: &LogReader, from: u64, error: LogError) {
-    let Some((key, to)) = reader.place() else { return };
+fn senseless(reader: &LogReader, bytes: Range<u64>, error: &LogError) -> Option<Damage> {
+    let (key, _) = reader.place()?;
     let path = reader.directory().join(segment_name(key.0, key.1));
-    recovered.damage.push(Damage { path, from, to, what: error.to_string() });
+    Some(Damage { path, from: bytes.start, to: bytes.end, what: error.to_string() })
 }
 
 /// Cuts off what a crash left of the last write, and makes the rest safe: what the process before wrote may still be in
@@ -523,7 +542,6 @@ fn settle_last(
 ) -> Result<Option<Damage>, LogError> {
     let path = directory.join(last.name());
     let mut file = storage.open(&path).map_err(LogError::io("open", &path))?;
-    // What cannot be read today may be good and readable tomorrow.
     let mut torn: Option<Damage> = None;
     // The header is told by itself.
     while let Some(cut) = damage.pop_if(|damage| {

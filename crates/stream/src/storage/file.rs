@@ -71,6 +71,10 @@ impl Storage for FileStorage {
         Ok(Box::new(OpenFile { file, unsynced_name: Some(path.to_path_buf()) }))
     }
 
+    fn open_to_read(&self, path: &Path) -> io::Result<Box<dyn GrowingFile>> {
+        Ok(Box::new(OpenFile { file: File::open(path)?, unsynced_name: None }))
+    }
+
     fn free_bytes(&self, directory: &Path) -> io::Result<u64> {
         let mut nearest = directory;
         loop {

@@ -139,8 +139,8 @@ fn sectors(from: usize, to: usize) -> Range<usize> {
 fn copy_sector(target: &mut [u8], source: &[u8], sector: usize) {
     let start = sector * SECTOR_BYTES;
     let end = (start + SECTOR_BYTES).min(target.len());
-    for at in start..end {
-        target[at] = source.get(at).copied().unwrap_or(0);
+    for (at, byte) in target.iter_mut().enumerate().take(end).skip(start) {
+        *byte = source.get(at).copied().unwrap_or(0);
     }
 }
 

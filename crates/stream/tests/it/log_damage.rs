@@ -185,12 +185,12 @@ fn transient(seed: u64) {
 
 #[test]
 fn flipped_bits_cost_what_lies_on_them_and_are_told() {
-    for_seeds(300, rot);
+    for_seeds(200, rot);
 }
 
 #[test]
 fn what_cannot_be_read_today_is_there_when_it_can_be_read_again() {
-    for_seeds(300, unreadable);
+    for_seeds(200, unreadable);
 }
 
 #[test]

@@ -120,25 +120,25 @@ fn numbers_of_what_failed_can_be_used_again_for_something_else() {
 
 #[test]
 fn restarts_lose_nothing_that_was_safe_and_make_nothing_up() {
-    for_seeds(300, |seed| history(seed, Faults::None));
+    for_seeds(200, |seed| history(seed, Faults::None));
 }
 
 #[test]
 fn a_full_disk_delays_and_loses_nothing() {
-    for_seeds(200, |seed| history(seed, Faults::Full));
+    for_seeds(150, |seed| history(seed, Faults::Full));
 }
 
 #[test]
 fn a_write_that_fails_is_made_again() {
-    for_seeds(200, |seed| history(seed, Faults::Writes));
+    for_seeds(150, |seed| history(seed, Faults::Writes));
 }
 
 #[test]
 fn what_a_failed_sync_lost_is_written_again() {
-    for_seeds(300, |seed| history(seed, Faults::Syncs));
+    for_seeds(200, |seed| history(seed, Faults::Syncs));
 }
 
 #[test]
 fn failures_of_all_kinds_together_lose_nothing() {
-    for_seeds(300, |seed| history(seed, Faults::All));
+    for_seeds(200, |seed| history(seed, Faults::All));
 }

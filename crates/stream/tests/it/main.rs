@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod durable;
+mod given;
 mod log_crash;
 mod log_damage;
 mod log_model;

@@ -49,11 +49,34 @@ impl ReportText {
         figures.get(figure).map_or(0, |value| value.parse().unwrap())
     }
 
+    /// A figure that is a text, if the report has it.
+    pub(crate) fn text_of(&self, section: &str, entry: &str, figure: &str) -> Option<&str> {
+        let figures = self.sections[section].get(entry)?;
+        figures.get(figure).map(String::as_str)
+    }
+
     pub(crate) fn input(&self, entry: &str, figure: &str) -> u64 {
         self.number("Inputs", entry, figure)
     }
 
     pub(crate) fn output(&self, entry: &str, figure: &str) -> u64 {
         self.number("Outputs", entry, figure)
+    }
+
+    /// Every consumer: matched = delivered + held + dropped, and dropped by its reasons.
+    pub(crate) fn assert_balanced(&self) {
+        for section in ["Filters", "Outputs"] {
+            for entry in self.entries(section) {
+                let number = |figure: &str| self.number(section, entry, figure);
+                let states = number("ProcessMessageCount")
+                    + number("HeldMessageCount")
+                    + number("DropMessageCount");
+                assert_eq!(number("MatchedMessageCount"), states, "{entry}: {}", self.text);
+                let reasons = ["full", "rejected", "poison", "stopped", "damaged"];
+                let by_reason: u64 =
+                    reasons.iter().map(|it| number(&format!("DropMessageCount-{it}"))).sum();
+                assert_eq!(number("DropMessageCount"), by_reason, "{entry}: {}", self.text);
+            }
+        }
     }
 }

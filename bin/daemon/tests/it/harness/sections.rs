@@ -25,6 +25,11 @@ pub(crate) fn tcp_lines(name: &str, port: u16) -> String {
 }
 
 /// An output of lines over TCP; `matcher` selects them.
+pub(crate) fn tcp_out_in_memory(name: &str, matcher: &str, port: u16) -> String {
+    format!("{}use_buffering = false\n", tcp_out(name, matcher, port))
+}
+
+/// As above, with messages kept on disk where the sink does not keep up.
 pub(crate) fn tcp_out(name: &str, matcher: &str, port: u16) -> String {
     format!(
         "\n[{name}]\ntype = 'TcpOutput'\nmessage_matcher = \"{matcher}\"\n\

@@ -4,7 +4,7 @@ use std::sync::Mutex;
 use heka_message::Buffer;
 
 use super::*;
-use crate::log::{LogSettings, LogState, LogWriter, RecordMeta};
+use crate::log::{LogSettings, LogState, LogWriter, RecordKind, RecordMeta};
 use crate::storage::{MemoryStorage, SimOperation, SimRandom, SimStorage};
 
 const SEGMENT_BYTES: u64 = 4096;

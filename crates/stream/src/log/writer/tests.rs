@@ -175,3 +175,68 @@ fn bytes_of_a_message_that_look_like_a_record_are_not_one() {
     storage.replace(&path, &content, Durability::Crash).unwrap();
     assert_eq!(read(&storage, 0).0, [8]);
 }
+
+#[test]
+fn a_record_that_no_reader_would_take_is_not_written() {
+    let storage: Arc<dyn Storage> = Arc::new(MemoryStorage::default());
+    let (mut writer, _) = open(&storage);
+    let mut group = writer.group();
+    push(&mut group, 0, b"x");
+    group.longest = BODY_BYTES_MAX + 1;
+    assert!(writer.write(&group, &LogState::default(), 1).is_err());
+    group.longest = BODY_BYTES_MAX;
+    writer.write(&group, &LogState::default(), 1).unwrap();
+}
+
+#[test]
+fn a_record_that_makes_no_sense_is_told_and_never_cut_off() {
+    let storage: Arc<dyn Storage> = Arc::new(MemoryStorage::default());
+    let (mut writer, _) = open(&storage);
+    let mut group = writer.group();
+    let meta = RecordMeta { kind: RecordKind::Batch, messages: 1, sequence: 4, time_ns: 5 };
+    group.push(meta, &Buffer::from(vec![0xff; 16]), |_| {});
+    writer.write(&group, &LogState::default(), 1).unwrap();
+    let path = writer.path_of_last();
+    let mut content = storage.read(&path).unwrap().unwrap();
+    content.extend_from_slice(b"torn");
+    storage.replace(&path, &content, Durability::Crash).unwrap();
+    let (_, recovered) = open(&storage);
+    assert_eq!(recovered.torn.unwrap().to, content.len() as u64);
+    assert_eq!(recovered.damage.len(), 1);
+    assert_eq!((recovered.state.next_sequence, read(&storage, 0).0), (5, vec![4]));
+}
+
+#[test]
+fn the_segment_with_the_newest_cursors_stays_while_the_next_one_is_not_begun_well() {
+    let storage: Arc<dyn Storage> = Arc::new(MemoryStorage::default());
+    let (mut writer, _) = open(&storage);
+    let mut state = LogState::default();
+    write(&mut writer, &mut state, 0..3, 100);
+    let stub = Path::new("/log").join(segment_name(3, 2));
+    storage.replace(&stub, b"HEKA", Durability::Crash).unwrap();
+    let (mut writer, recovered) = open(&storage);
+    assert_eq!(recovered.torn.map(|torn| torn.path), Some(stub));
+    assert!(matches!(writer.remove_oldest(), Err(LogError::Needed { .. })));
+    let mut group = writer.group();
+    push(&mut group, 3, b"more");
+    writer.write(&group, &recovered.state, 1).unwrap();
+    writer.remove_oldest().unwrap();
+    assert_eq!(open(&storage).1.state.positions["in"].logged, 30);
+}
+
+#[test]
+fn a_full_disk_is_not_filled_with_segments_that_were_begun_and_not_used() {
+    let sim = crate::storage::SimStorage::new(1);
+    let storage: Arc<dyn Storage> = Arc::new(sim.clone());
+    let (mut writer, _) = open(&storage);
+    let mut group = writer.group();
+    push(&mut group, 0, &vec![b'x'; 2 * SEGMENT_BYTES as usize]);
+    sim.set_room(Some(SEGMENT_BYTES));
+    for _ in 0..5 {
+        assert!(writer.write(&group, &LogState::default(), 1).unwrap_err().is_full());
+    }
+    assert_eq!(writer.segments().len(), 1);
+    sim.set_room(None);
+    writer.write(&group, &LogState::default(), 1).unwrap();
+    assert_eq!((writer.segments().len(), read(&storage, 0).0), (1, vec![0]));
+}
