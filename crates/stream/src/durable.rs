@@ -132,6 +132,8 @@ struct Queue {
     consumers: Vec<Arc<Consumer>>,
     sources: Vec<KeyedSource>,
     stuck: Option<String>,
+    /// When a batch was last let go of without being written.
+    spared_at: Option<Instant>,
 }
 
 #[derive(Debug, Clone)]
@@ -168,6 +170,8 @@ pub struct Resume {
     pub logged_ahead: u64,
 }
 
+/// While nothing can be written, sources wait for consumers that took something so short ago.
+const STUCK_PATIENCE: Duration = Duration::from_millis(200);
 /// How long an ending log may take to write what is pending.
 const END_POLL: Duration = Duration::from_millis(5);
 
@@ -204,6 +208,7 @@ impl DurableLog {
             consumers: Vec::new(),
             sources: Vec::new(),
             stuck: None,
+            spared_at: None,
         };
         let inner = Arc::new(Inner {
             id: writer.id(),
@@ -420,11 +425,13 @@ impl Inner {
                 if queue.pending_bytes < self.settings.pending_bytes_max {
                     return true;
                 }
-                if queue.stuck.is_some() {
+                let moves = queue.spared_at.is_some_and(|at| at.elapsed() < STUCK_PATIENCE);
+                if queue.stuck.is_some() && !moves {
                     return false;
                 }
             }
-            room.await;
+            // Nobody tells when nothing is spared any more.
+            drop(tokio::time::timeout(STUCK_PATIENCE, room).await);
         }
     }
 

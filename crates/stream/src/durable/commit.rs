@@ -18,6 +18,8 @@ const SLEEP_MAX: Duration = Duration::from_secs(3600);
 const STATE_SYNC_INTERVAL: Duration = Duration::from_secs(1);
 /// First and longest wait before a write that failed is tried again.
 const RETRY_WAITS: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
+/// While a write is waited for, delivered batches are let go of this often.
+const RETRY_SPARE_INTERVAL: Duration = Duration::from_millis(5);
 /// Free space of the disk is looked at after so many bytes written, and with every retry.
 const FLOOR_CHECK_BYTES: u64 = 16 << 20;
 /// A batch of which durable consumers want less than one part in so many is written without the rest.
@@ -86,17 +88,23 @@ impl Committer {
     }
 
     /// Waits for something to write, then for more of it.
-    fn wait(&self) {
-        let (inner, settings) = (&self.inner, &self.inner.settings);
+    fn wait(&mut self) {
+        let inner = Arc::clone(&self.inner);
+        let settings = &inner.settings;
         if inner.is_ending() {
             return;
         }
         if let Some(wait) = self.retry {
             let until = Instant::now() + wait;
-            while Instant::now() < until && !inner.is_ending() {
-                inner.commit.wait(until.saturating_duration_since(Instant::now()));
+            loop {
+                let rest = until.saturating_duration_since(Instant::now());
+                if rest.is_zero() || inner.is_ending() {
+                    return;
+                }
+                // What is delivered meanwhile needs no disk.
+                std::thread::sleep(rest.min(settings.commit_interval.max(RETRY_SPARE_INTERVAL)));
+                self.let_go(false);
             }
-            return;
         }
         let idle = self.unsynced_since.map_or(SLEEP_MAX, |_| STATE_SYNC_INTERVAL);
         inner.commit.wait(idle);
@@ -111,15 +119,33 @@ impl Committer {
         }
     }
 
+    /// Lets go of batches that every durable consumer has answered for, unless they are to be kept.
+    fn let_go(&mut self, keep: bool) {
+        if keep {
+            return;
+        }
+        let inner = Arc::clone(&self.inner);
+        let spared = {
+            let mut queue = inner.queue();
+            let spared = spare(&mut queue, &mut self.carried);
+            if spared > 0 {
+                queue.spared_at = Some(Instant::now());
+            }
+            spared
+        };
+        if spared > 0 {
+            inner.counts.spared_batches.fetch_add(spared, Ordering::Relaxed);
+            inner.room.notify_waiters();
+        }
+    }
+
     /// Finds what is to be written, and lets go of batches that need not be.
     fn gather(&mut self, ending: bool) -> Work {
         let inner = Arc::clone(&self.inner);
-        let keep_all = !ending && inner.settings.keeps_delivered();
+        self.let_go(inner.settings.keeps_delivered() && !ending && self.retry.is_none());
         let change = std::mem::take(&mut self.carried);
         let mut work = Work { batches: Vec::new(), change };
-        let mut queue = inner.queue();
-        let spared = spare(&mut queue, keep_all, &mut work.change);
-        inner.counts.spared_batches.fetch_add(spared, Ordering::Relaxed);
+        let queue = inner.queue();
         let mut bytes = 0;
         for pending in &queue.pending {
             if bytes > 0 && bytes + pending.bytes as u64 > 2 * inner.settings.commit_bytes {
@@ -150,9 +176,6 @@ impl Committer {
         drop(queue);
         self.complete(&mut work.change);
         self.forget_orphans(&mut work.change, now_ns);
-        if spared > 0 {
-            inner.room.notify_waiters();
-        }
         work
     }
 
@@ -345,10 +368,7 @@ impl super::DurableSettings {
 
 /// Takes batches out that every durable consumer has answered for; returns how many. Their sources' progress is said
 /// by the batch before them that is still to be written, else by `change`.
-fn spare(queue: &mut Queue, keep_all: bool, change: &mut LogState) -> u64 {
-    if keep_all {
-        return 0;
-    }
+fn spare(queue: &mut Queue, change: &mut LogState) -> u64 {
     let mut spared = 0;
     let mut freed = 0;
     let mut trailing: HashMap<Arc<str>, u64> = HashMap::new();
