@@ -10,6 +10,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("message", &[]),
     ("goregex", &[]),
     ("datetime", &[]),
+    ("lpeg", &[]),
     ("config", &[]),
     ("matcher", &["message", "goregex"]),
     ("wire", &["message"]),

@@ -5,7 +5,7 @@ use heka_message::Buffer;
 
 use super::*;
 use crate::log::{LogSettings, LogState, LogWriter, RecordKind, RecordMeta};
-use crate::storage::{MemoryStorage, SimOperation, SimRandom, SimStorage};
+use crate::storage::{Durability, MemoryStorage, SimOperation, SimRandom, SimStorage};
 
 const SEGMENT_BYTES: u64 = 4096;
 
@@ -171,4 +171,68 @@ fn a_reader_on_another_thread_never_sees_half_a_record() {
         }
         assert!(reader.take_damage().is_empty());
     });
+}
+
+#[test]
+fn what_is_written_behind_a_block_that_cannot_be_read_is_read() {
+    let sim = SimStorage::new(1);
+    let storage: Arc<dyn Storage> = Arc::new(sim.clone());
+    let mut writer = open(&storage);
+    write(&mut writer, 0..1).unwrap();
+    let bad = writer.tail().unwrap().bytes as usize;
+    write(&mut writer, 1..2).unwrap();
+    let path = Path::new("/log").join(writer.segments().next().unwrap().name());
+    sim.spoil(&path, bad..bad + 1);
+    let mut reader = LogReader::new(Arc::clone(&storage), Path::new("/log"), 0);
+    let before = drain(&mut reader, writer.tail());
+    assert!(before.len() < 2, "{before:?}");
+    write(&mut writer, 2..3).unwrap();
+    assert_eq!(drain(&mut reader, writer.tail()), [2]);
+    assert_eq!(reader.take_damage().len(), 1);
+}
+
+/// Lists a segment that is removed before it can be opened.
+#[derive(Debug)]
+struct Stale(Arc<dyn Storage>);
+
+impl Storage for Stale {
+    fn read(&self, path: &Path) -> io::Result<Option<Vec<u8>>> {
+        self.0.read(path)
+    }
+
+    fn replace(&self, path: &Path, content: &[u8], durability: Durability) -> io::Result<()> {
+        self.0.replace(path, content, durability)
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        self.0.remove(path)
+    }
+
+    fn list(&self, directory: &Path) -> io::Result<Vec<String>> {
+        let mut names = self.0.list(directory)?;
+        names.push(segment_name(0, 0));
+        Ok(names)
+    }
+
+    fn create(&self, path: &Path) -> io::Result<Box<dyn GrowingFile>> {
+        self.0.create(path)
+    }
+
+    fn open(&self, path: &Path) -> io::Result<Box<dyn GrowingFile>> {
+        self.0.open(path)
+    }
+
+    fn free_bytes(&self, directory: &Path) -> io::Result<u64> {
+        self.0.free_bytes(directory)
+    }
+}
+
+#[test]
+fn a_segment_that_is_removed_before_it_can_be_opened_is_passed_over() {
+    let storage: Arc<dyn Storage> = Arc::new(MemoryStorage::default());
+    let mut writer = open(&storage);
+    write(&mut writer, 0..3).unwrap();
+    let stale: Arc<dyn Storage> = Arc::new(Stale(storage));
+    let mut reader = LogReader::new(stale, Path::new("/log"), 0);
+    assert_eq!(drain(&mut reader, writer.tail()), [0, 1, 2]);
 }

@@ -1,7 +1,7 @@
 use std::path::Path;
 
 use super::*;
-use crate::storage::MemoryStorage;
+use crate::storage::{MemoryStorage, SimOperation};
 
 const SEGMENT_BYTES: u64 = 4096;
 
@@ -239,4 +239,92 @@ fn a_full_disk_is_not_filled_with_segments_that_were_begun_and_not_used() {
     sim.set_room(None);
     writer.write(&group, &LogState::default(), 1).unwrap();
     assert_eq!((writer.segments().len(), read(&storage, 0).0), (1, vec![0]));
+}
+
+fn simulated() -> (crate::storage::SimStorage, Arc<dyn Storage>, LogWriter) {
+    let sim = crate::storage::SimStorage::new(1);
+    let storage: Arc<dyn Storage> = Arc::new(sim.clone());
+    let (writer, _) = open(&storage);
+    (sim, storage, writer)
+}
+
+#[test]
+fn no_number_is_given_twice_though_the_caller_lost_more_than_the_log() {
+    let (sim, _, mut writer) = simulated();
+    let nothing = LogState::default();
+    let mut group = writer.group();
+    (0..3).for_each(|sequence| push(&mut group, sequence, b"x"));
+    writer.write(&group, &nothing, 1).unwrap();
+    // What is in the first segment becomes safe when the second one is begun.
+    writer.end_segment();
+    sim.fail(SimOperation::Sync, 2);
+    let mut more = writer.group();
+    push(&mut more, 3, b"x");
+    writer.write(&more, &nothing, 1).unwrap();
+    assert!(matches!(writer.sync(), Err(LogError::Sync { .. })));
+    // A new segment is begun, and nothing else of the write is done.
+    sim.set_room(Some(200));
+    assert!(writer.write(&group, &nothing, 1).is_err());
+    let storage: Arc<dyn Storage> = Arc::new(sim.kill());
+    assert_eq!((open(&storage).1.state.next_sequence, read(&storage, 0).0), (3, vec![0, 1, 2]));
+}
+
+#[test]
+fn what_failed_does_not_count_though_only_a_change_follows_at_first() {
+    let (sim, storage, mut writer) = simulated();
+    let mut state = LogState::default();
+    write(&mut writer, &mut state, 0..3, 100);
+    let mut group = writer.group();
+    push(&mut group, 3, b"failed");
+    writer.write(&group, &state, 1).unwrap();
+    sim.fail(SimOperation::Sync, 1);
+    sim.fail(SimOperation::Truncate, 1);
+    assert!(writer.sync().is_err());
+    for batch in [None, Some(3)] {
+        group.clear();
+        match batch {
+            Some(sequence) => push(&mut group, sequence, b"again"),
+            None => group.push_state(RecordKind::StateChange, &state, 1),
+        }
+        writer.write(&group, &state, 1).unwrap();
+    }
+    writer.sync().unwrap();
+    let mut reader = LogReader::new(storage, Path::new("/log"), 3);
+    assert!(reader.next().unwrap().unwrap().body.starts_with(b"again"));
+    assert!(reader.next().unwrap().is_none());
+}
+
+#[test]
+fn a_progress_is_not_believed_if_its_batch_was_given_up() {
+    let storage: Arc<dyn Storage> = Arc::new(MemoryStorage::default());
+    let (mut writer, _) = open(&storage);
+    let mut state = LogState::default();
+    write(&mut writer, &mut state, 0..2, 10);
+    let mut group = writer.group();
+    push(&mut group, 2, b"given up");
+    let mut change = LogState { next_sequence: 3, ..LogState::default() };
+    change.logged("in", 20);
+    group.push_state(RecordKind::StateChange, &change, 1);
+    writer.write(&group, &state, 1).unwrap();
+    assert_eq!(open(&storage).1.state.positions["in"].logged, 20);
+    // The next segment was begun, but nothing of it is there after a power cut.
+    let stub = Path::new("/log").join(segment_name(2, 2));
+    storage.replace(&stub, b"", Durability::Crash).unwrap();
+    assert_eq!(read(&storage, 0).0, [0, 1]);
+    assert_eq!(open(&storage).1.state.positions["in"].logged, 10);
+}
+
+#[test]
+fn nothing_is_written_over_what_was_cut_off_before_the_cut_is_safe() {
+    let (sim, storage, mut writer) = simulated();
+    let mut state = LogState::default();
+    write(&mut writer, &mut state, 0..1, 100);
+    let mut group = writer.group();
+    push(&mut group, 1, b"x");
+    sim.fail(SimOperation::Write, 1);
+    assert!(matches!(writer.write(&group, &state, 1), Err(LogError::Io { .. })));
+    sim.fail(SimOperation::Sync, 1);
+    assert!(matches!(writer.write(&group, &state, 1), Err(LogError::Sync { .. })));
+    writer.write(&group, &state, 1).unwrap();
+    assert_eq!(read(&storage, 0), (vec![0, 1], vec![]));
 }
