@@ -208,6 +208,33 @@ mod tests {
     }
 
     #[test]
+    fn a_daemon_s_files_are_found_by_its_configuration_or_its_base_dir() {
+        let list = DlqCommand::List { plugin: None, limit: None, json: true };
+        let config = Whence::Config("a.toml".into());
+        for line in ["dlq list -json -config a.toml", "-config=a.toml dlq list --json"] {
+            assert_eq!(parsed(line), Command::Dlq(config.clone(), list.clone()), "{line}");
+        }
+        let ls = StreamCommand::Ls { json: false, quick: true };
+        let base_dir = Whence::BaseDir("b".into());
+        assert_eq!(parsed("stream ls --quick --base-dir b"), Command::Stream(base_dir, ls));
+    }
+
+    #[test]
+    fn times_ago_are_no_flags() {
+        for line in ["stream cat --from -15m --to -1h30m", "stream rewind out --to-time -2d"] {
+            assert!(matches!(parsed(line), Command::Stream(..)), "{line}");
+        }
+    }
+
+    #[test]
+    fn what_changes_something_must_be_said() {
+        for line in ["dlq requeue", "dlq requeue 1 --all", "stream rewind out", "dlq requeue x"] {
+            let words = line.split(' ').map(str::to_owned).collect();
+            assert_eq!(parse(words).unwrap_err().code, 2, "{line}");
+        }
+    }
+
+    #[test]
     fn an_unknown_flag_is_a_usage_error() {
         let usage = parse(vec!["-confg=a".to_owned()]).unwrap_err();
         assert_eq!(usage.code, 2);

@@ -12,7 +12,7 @@ use heka_message::NameRegistry;
 use heka_stream::{DeadLetter, LetterReader, LogError};
 use serde_json::{Value, json};
 
-use crate::printer::{Format, Printer};
+use crate::printer::{Format, Printer, one_line};
 use crate::store::{Store, Whence, tell_damage};
 use crate::{moment, put_out, say, tell};
 
@@ -145,21 +145,6 @@ fn as_line(letter: &DeadLetter) -> String {
     format!("{sequence:>8}  {time}  {plugin:<20}  {why:<40}  {sample}{dots}\n")
 }
 
-/// Text as it is, but for what would leave its line.
-fn one_line(bytes: &[u8]) -> String {
-    let mut text = String::new();
-    for part in bytes.utf8_chunks() {
-        for character in part.valid().chars() {
-            match character.is_control() {
-                true => text.extend(character.escape_default()),
-                false => text.push(character),
-            }
-        }
-        text.push_str(&part.invalid().escape_ascii().to_string());
-    }
-    text
-}
-
 fn as_json(letter: &DeadLetter) -> Value {
     let payload = letter.batch.record(0).map_or(&[][..], |record| record.payload());
     json!({
@@ -250,12 +235,6 @@ fn requeue(store: &Store, chosen: &Chosen) -> anyhow::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_line_stays_one_whatever_the_bytes() {
-        assert_eq!(one_line("grün\n\tx".as_bytes()), "grün\\n\\tx");
-        assert_eq!(one_line(b"\xff\x00a"), "\\xff\\u{0}a");
-    }
 
     #[test]
     fn a_dump_shows_every_byte() {

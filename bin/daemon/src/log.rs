@@ -14,7 +14,11 @@ pub(crate) fn start(format: LogFormat) {
 /// Begins to log from a level on, unless the environment says another one.
 pub(crate) fn start_at(format: LogFormat, level: &str) {
     let filter = EnvFilter::try_from_env(LEVEL_VARIABLE).unwrap_or_else(|_| EnvFilter::new(level));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // Where standard error is gone there is nobody to tell that, and a daemon does not end for it.
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .log_internal_errors(false);
     let started = match format {
         LogFormat::Text => builder.with_target(false).with_ansi(false).try_init(),
         LogFormat::Json => builder.json().flatten_event(true).try_init(),

@@ -50,7 +50,9 @@ impl FromStr for Moment {
             return duration(ago).map(Self::Ago).ok_or(MomentError);
         }
         let time: Timestamp = text.parse().map_err(|_| MomentError)?;
-        i64::try_from(time.as_nanosecond()).map(Self::At).map_err(|_| MomentError)
+        // Messages have no times beyond these, which lie in 1677 and 2262.
+        let ns = time.as_nanosecond().clamp(i64::MIN.into(), i64::MAX.into());
+        i64::try_from(ns).map(Self::At).map_err(|_| MomentError)
     }
 }
 
@@ -85,6 +87,7 @@ mod tests {
         for (text, moment) in [
             ("1970-01-01T00:00:01Z", Moment::At(1_000_000_000)),
             ("1970-01-01T01:00:00.5+01:00", Moment::At(500_000_000)),
+            ("2999-01-01T00:00:00+02:00", Moment::At(i64::MAX)),
             ("-15m", Moment::Ago(900 * SECOND_NS)),
             ("-1h30m", Moment::Ago(5400 * SECOND_NS)),
             ("-2w", Moment::Ago(14 * 86_400 * SECOND_NS)),

@@ -112,3 +112,29 @@ impl MakeDecoder for NoDecoders {
         Err(StartError::new(format!("there is no decoder section '{name}'")))
     }
 }
+
+/// Text as it is, but for what would leave its line.
+pub(crate) fn one_line(bytes: &[u8]) -> String {
+    let mut text = String::new();
+    for part in bytes.utf8_chunks() {
+        for character in part.valid().chars() {
+            match character.is_control() {
+                true => text.extend(character.escape_default()),
+                false => text.push(character),
+            }
+        }
+        text.push_str(&part.invalid().escape_ascii().to_string());
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_stays_one_whatever_the_bytes() {
+        assert_eq!(one_line("grün\n\tx".as_bytes()), "grün\\n\\tx");
+        assert_eq!(one_line(b"\xff\x00a"), "\\xff\\u{0}a");
+    }
+}

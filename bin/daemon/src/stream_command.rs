@@ -26,8 +26,7 @@ pub(crate) enum StreamCommand {
         /// Prints JSON.
         #[arg(long)]
         json: bool,
-        /// Reads only as much as it takes to know the cursors: finds no damage in older segments, and says what waits as it
-        /// was written with the cursor.
+        /// Reads only as much as it takes to know the cursors: finds no damage in older segments, and does not say what waits.
         #[arg(long)]
         quick: bool,
     },

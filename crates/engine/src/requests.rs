@@ -143,7 +143,8 @@ impl AllUnderWay {
         for under_way in self.list {
             let letters = under_way.unanswered();
             if letters.is_empty() {
-                self.place.remove(&under_way.file);
+                // Told where it cannot be.
+                let _removed = self.place.remove(&under_way.file);
                 continue;
             }
             let (file, count) = (&*under_way.file, letters.len());
@@ -163,7 +164,7 @@ struct Desk {
     handles: Handles,
     place: Place,
     stop: StopSwitch,
-    /// Files that are under way, and those that were dealt with and are still there.
+    /// Files that are under way, and those that were dealt with and cannot be removed.
     known: BTreeSet<String>,
     requeues: JoinSet<Result<UnderWay, RequestError>>,
     /// Files of the requeues.
@@ -214,28 +215,24 @@ impl Desk {
             let request = tokio::task::spawn_blocking(move || place.read(&file)).await;
             let request = request
                 .unwrap_or_else(|error| Err(RequestError::Panicked(panic_text(error).clone())));
-            match request.and_then(|request| self.carry_out(&name, request)) {
-                Ok(true) => {
-                    self.known.insert(name);
-                }
-                Ok(false) => {}
-                Err(error) => self.refuse(name, &error),
+            if let Err(error) = request.and_then(|request| self.carry_out(&name, request)) {
+                self.refuse(name, &error);
             }
         }
     }
 
-    /// Does what a request asks for, or begins to. False: not now.
-    fn carry_out(&mut self, name: &str, request: Request) -> Result<bool, RequestError> {
+    /// Does what a request asks for, or begins to; where too much is under way, not now.
+    fn carry_out(&mut self, name: &str, request: Request) -> Result<(), RequestError> {
         let letters = match request {
             Request::Rewind(rewind) => {
                 self.rewind(&rewind)?;
-                self.place.remove(name);
-                return Ok(true);
+                self.done(name);
+                return Ok(());
             }
             Request::Requeue(letters) => letters,
         };
         if self.requeues.len() >= REQUEUES_MAX {
-            return Ok(false);
+            return Ok(());
         }
         let requeue = Requeue::new(
             Arc::clone(&self.shared),
@@ -245,7 +242,8 @@ impl Desk {
         );
         let task = self.requeues.spawn(requeue.run());
         self.names.insert(task.id(), name.to_owned());
-        Ok(true)
+        self.known.insert(name.to_owned());
+        Ok(())
     }
 
     fn rewind(&self, rewind: &RewindRequest) -> Result<(), RequestError> {
@@ -283,7 +281,7 @@ impl Desk {
         let name = self.names.remove(&id).unwrap_or_default();
         match outcome {
             Ok(under_way) if under_way.unanswered().is_empty() => {
-                self.place.remove(&name);
+                self.done(&name);
                 None
             }
             Ok(under_way) => Some(under_way),
@@ -298,8 +296,18 @@ impl Desk {
         let file = self.place.path(&name);
         let cause = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
         tracing::error!(file = %file.display(), %error, cause, "a request is not carried out");
-        self.place.refuse(&name);
-        self.known.insert(name);
+        match self.place.refuse(&name) {
+            true => self.known.remove(&name),
+            false => self.known.insert(name),
+        };
+    }
+
+    /// What a request asked for is done.
+    fn done(&mut self, name: &str) {
+        match self.place.remove(name) {
+            true => self.known.remove(name),
+            false => self.known.insert(name.to_owned()),
+        };
     }
 }
 
@@ -340,27 +348,35 @@ impl Place {
         }
     }
 
-    fn remove(&self, name: &str) {
-        if let Err(error) = self.storage.remove(&self.path(name)) {
+    /// False if it is still there.
+    fn remove(&self, name: &str) -> bool {
+        let removed = self.storage.remove(&self.path(name));
+        if let Err(error) = &removed {
             tracing::error!(file = name, %error, "a request that was carried out cannot be removed");
         }
+        removed.is_ok()
     }
 
-    /// Keeps a request that is not carried out under another name.
-    fn refuse(&self, name: &str) {
+    /// Keeps a request that is not carried out under another name; false if it keeps its own.
+    fn refuse(&self, name: &str) -> bool {
         let path = self.path(name);
         let refused = self.path(&format!("{name}{REFUSED}"));
-        let renamed = match self.storage.read(&path) {
-            Ok(Some(content)) if content.len() as u64 <= REQUEST_BYTES_MAX => self
-                .storage
-                .replace(&refused, &content, Durability::Crash)
-                .and_then(|()| self.storage.remove(&path)),
-            Ok(_) => Ok(()),
-            Err(error) => Err(error),
-        };
-        if let Err(error) = renamed {
+        let renamed = self.short(&path).and_then(|content| {
+            self.storage.replace(&refused, &content, Durability::Crash)?;
+            self.storage.remove(&path)
+        });
+        if let Err(error) = &renamed {
             tracing::warn!(file = name, %error, "a refused request keeps its name");
         }
+        renamed.is_ok()
+    }
+
+    /// The content of a file that is not longer than a request can be.
+    fn short(&self, path: &Path) -> io::Result<Vec<u8>> {
+        if self.storage.open_to_read(path)?.len()? > REQUEST_BYTES_MAX {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        self.storage.read(path).map(Option::unwrap_or_default)
     }
 }
 
@@ -417,7 +433,7 @@ mod tests {
         ] {
             storage.replace(&place.path(name), content.as_bytes(), Durability::Crash).unwrap();
             assert!(place.read(name).is_err(), "{name}");
-            place.refuse(name);
+            assert_eq!(place.refuse(name), name != "i.json");
         }
         assert_eq!(place.list().unwrap(), ["i.json"], "too long to be kept twice");
         assert_eq!(storage.list(&place.directory).unwrap().len(), 9);

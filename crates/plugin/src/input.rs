@@ -129,10 +129,10 @@ impl StopSwitch {
 }
 
 impl Stop {
-    /// True once it is on.
+    /// True once it is on, or nobody is left who could turn it on.
     #[must_use]
     pub fn is_set(&self) -> bool {
-        *self.0.borrow()
+        *self.0.borrow() || self.0.has_changed().is_err()
     }
 
     /// Waits until it is on.

@@ -56,6 +56,11 @@ impl Tracker {
         self.bell.get_or_init(|| bell);
     }
 
+    /// True if the settled position moved since it was last taken.
+    pub(crate) fn has_position(&self) -> bool {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).position.is_some()
+    }
+
     /// The newest settled position, if it moved since the last call.
     pub(crate) fn take_position(&self) -> Option<(u64, Box<[u8]>)> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).position.take()

@@ -5,9 +5,10 @@ use std::fmt::Write;
 
 use heka_matcher::{Evaluation, MatcherSet};
 use heka_message::{Batch, NameRegistry};
-use heka_stream::{CursorState, LogOverview, RecordKind};
+use heka_stream::{LogOverview, RecordKind};
 use serde_json::{Value, json};
 
+use crate::printer::one_line;
 use crate::store::Store;
 use crate::{moment, say};
 
@@ -24,22 +25,13 @@ struct Waiting {
 pub(super) fn list(store: &Store, json: bool, quick: bool) -> anyhow::Result<()> {
     let overview = store.overview(!quick)?;
     let waiting = match quick {
-        true => recorded(&overview),
+        true => BTreeMap::new(),
         false => counted(store, &overview)?,
     };
     if json {
         return say(&format!("{:#}\n", as_json(store, &overview, &waiting)));
     }
     say(&as_text(store, &overview, &waiting)?)
-}
-
-fn recorded(overview: &LogOverview) -> BTreeMap<&str, Waiting> {
-    let waiting = |cursor: &CursorState| Waiting {
-        messages: cursor.messages,
-        bytes: cursor.bytes,
-        exact: false,
-    };
-    overview.state.cursors.iter().map(|(name, it)| (name.as_str(), waiting(it))).collect()
 }
 
 /// Reads all that waits.
@@ -110,7 +102,7 @@ impl Waiting {
 
 fn as_json(store: &Store, overview: &LogOverview, waiting: &BTreeMap<&str, Waiting>) -> Value {
     let segments: Vec<_> = overview.segments.iter().map(|segment| {
-        let created = moment::text(segment.created_ns);
+        let created = created(segment.created_ns);
         json!({"file": segment.name(), "first_sequence": segment.first(), "created": created, "bytes": segment.bytes})
     }).collect();
     let consumers: Vec<_> = overview
@@ -118,19 +110,19 @@ fn as_json(store: &Store, overview: &LogOverview, waiting: &BTreeMap<&str, Waiti
         .cursors
         .iter()
         .map(|(name, cursor)| {
-            let waiting = waiting.get(name.as_str()).copied().unwrap_or_default();
+            let waiting = waiting.get(name.as_str());
             json!({
                 "name": name,
                 "cursor": cursor.sequence,
-                "waiting_messages": waiting.messages,
-                "waiting_bytes": waiting.bytes,
-                "waiting_is_exact": waiting.exact,
+                "waiting_messages": waiting.map(|it| it.messages),
+                "waiting_bytes": waiting.map(|it| it.bytes),
+                "waiting_is_exact": waiting.map(|it| it.exact),
                 "last_seen": moment::text(cursor.seen_ns),
             })
         })
         .collect();
     let sources: Vec<_> = overview.state.positions.iter().map(|(key, position)| {
-        let words = words(&position.position);
+        let words = one_line(&position.position);
         json!({"key": key, "settled": position.settled, "logged": position.logged, "position": words})
     }).collect();
     let damage = |damage: &heka_stream::Damage| json!({"file": damage.path, "from": damage.from, "to": damage.to, "what": damage.what});
@@ -159,7 +151,7 @@ fn as_text(
         "SEGMENT", "FIRST SEQUENCE", "CREATED", "BYTES"
     )?;
     for segment in &overview.segments {
-        let (name, created) = (segment.name(), moment::text(segment.created_ns));
+        let (name, created) = (segment.name(), created(segment.created_ns));
         writeln!(text, "{name:<30} {:>15}  {created:<24} {:>15}", segment.first(), segment.bytes)?;
     }
     writeln!(
@@ -168,11 +160,13 @@ fn as_text(
         "CONSUMER", "CURSOR", "MESSAGES WAIT", "BYTES WAIT"
     )?;
     for (name, cursor) in &overview.state.cursors {
-        let waiting = waiting.get(name.as_str()).copied().unwrap_or_default();
-        // Without its matcher nobody knows which of them it will get.
-        let most = if waiting.exact || waiting.messages == 0 { "" } else { "<=" };
-        let messages = format!("{most}{}", waiting.messages);
-        let bytes = format!("{most}{}", waiting.bytes);
+        let [messages, bytes] = match waiting.get(name.as_str()) {
+            Some(waiting) => [waiting.messages, waiting.bytes].map(|count| {
+                // Without its matcher nobody knows which of them it will get.
+                format!("{}{count}", if waiting.exact || count == 0 { "" } else { "<=" })
+            }),
+            None => ["-".to_owned(), "-".to_owned()],
+        };
         let (sequence, seen) = (cursor.sequence, moment::text(cursor.seen_ns));
         writeln!(text, "{name:<24} {sequence:>12} {messages:>15} {bytes:>15}  {seen}")?;
     }
@@ -180,7 +174,7 @@ fn as_text(
         writeln!(text, "\n{:<40} {:>15} {:>15}  POSITION", "SOURCE", "SETTLED", "LOGGED")?;
     }
     for (key, position) in &overview.state.positions {
-        let words = words(&position.position);
+        let words = one_line(&position.position);
         writeln!(text, "{key:<40} {:>15} {:>15}  {words}", position.settled, position.logged)?;
     }
     if overview.damage.is_empty() {
@@ -195,7 +189,7 @@ fn as_text(
     Ok(text)
 }
 
-/// A source's own words for where it is, as far as they can be read.
-fn words(position: &[u8]) -> String {
-    position.escape_ascii().to_string()
+/// When a segment was made; its header may be damaged.
+fn created(ns: i64) -> String {
+    if ns == 0 { "unknown".to_owned() } else { moment::text(ns) }
 }

@@ -143,6 +143,10 @@ impl Scene {
     fn finish(self, mut daemon: Daemon) {
         assert!(self.sink.is_open());
         let places = self.places();
+        // The peer is with this instance: what it sent to the one before may be lost, and nobody would know.
+        let sent = self.peer.lines();
+        let is_back = || places.iter().all(|judged| judged.lock().next(PEER) > sent);
+        daemon.until("the peer to be back", is_back);
         let peer = self.peer.finish();
         let written: Vec<_> =
             FILES.into_iter().zip(self.logs.into_iter().map(Writer::finish)).collect();
@@ -156,7 +160,9 @@ impl Scene {
         let mut before = 0;
         while !wait(|| places.iter().all(&arrived)) {
             let lines: usize = places.iter().map(|judged| judged.lock().lines).sum();
-            assert!(lines > before, "no progress\n{}", daemon.log());
+            let arrivals = places.each_ref().map(|judged| judged.lock().progress());
+            let wanted = (&written, peer);
+            assert!(lines > before, "{arrivals:?} of {wanted:?}\n{}", daemon.log());
             before = lines;
         }
         let report = daemon.until_report("nothing held", |report| {

@@ -51,13 +51,23 @@ impl SmallDisk {
         None
     }
 
-    /// Read-only (`ro`) or not (`rw`); tried again while a file is being written to.
-    fn remount(&self, mode: &str) {
-        let options = format!("remount,{mode}");
-        let mut mount = Command::new("mount");
-        mount.args(["-o", &options]).arg(&self.path);
-        let done = wait(|| mount.output().unwrap().status.success());
-        assert!(done, "cannot remount {mode}");
+    /// Makes it read-only for all that opens files anew; what is open for writing stays so.
+    fn forbid_writing(&self) {
+        let mount = |arguments: &[&str]| {
+            let status = Command::new("mount").args(arguments).arg(&self.path).status();
+            assert!(status.unwrap().success(), "cannot mount {arguments:?}");
+        };
+        mount(&["--bind", self.path.to_str().unwrap()]);
+        mount(&["-o", "remount,bind,ro"]);
+    }
+
+    fn allow_writing(&self) {
+        assert!(self.unmount(), "cannot be made writable");
+    }
+
+    fn unmount(&self) -> bool {
+        let output = Command::new("umount").arg("-l").arg(&self.path).output();
+        output.is_ok_and(|output| output.status.success())
     }
 
     fn free(&self) -> u64 {
@@ -89,10 +99,7 @@ impl SmallDisk {
 
 impl Drop for SmallDisk {
     fn drop(&mut self) {
-        let status = Command::new("umount").arg("-l").arg(&self.path).status();
-        if !status.is_ok_and(|status| status.success()) {
-            println!("{} stays mounted", self.path.display());
-        }
+        while self.unmount() {}
     }
 }
 
@@ -190,7 +197,10 @@ impl Scene {
         self.until_in_sink(&daemon, peer);
         let report = settled(&mut daemon);
         assert_eq!(report.output("net", "DropMessageCount"), 0, "{}", report.text);
-        assert_eq!(report.text_of("Globals", "Log", "Stuck"), None);
+        // What waited may have filled the disk once more.
+        daemon.until_report("a log that can be written", |report| {
+            report.text_of("Globals", "Log", "Stuck").is_none()
+        });
         let ended = daemon.stop_well();
         assert!(ended.stderr.contains("shutdown complete undelivered=0"), "{}", ended.stderr);
         for judged in [&self.sink.judged, &self.tail.judged] {
@@ -346,7 +356,7 @@ fn a_disk_that_becomes_read_only_is_waited_for() {
     });
     scene.write(MANY_LINES);
     daemon.until_report("an input that waits", waits_for_disk);
-    scene.disk.remount("rw");
+    scene.disk.allow_writing();
     daemon.until_logged("the log can be written again");
     scene.sink.open();
     scene.finish(daemon, 0);
@@ -359,6 +369,13 @@ fn a_crash_on_a_full_disk_loses_nothing() {
     let scene = Scene::new(SETTINGS, DISK_BYTES, buffering, Expect::All);
     let Some(mut scene) = scene else { return };
     let mut daemon = scene.start();
+    // The second commit says where the file was after the first.
+    for _ in 0..2 {
+        scene.write(1_000);
+        scene.until_in_file(&daemon, 0);
+        let known = |report: &ReportText| report.number("Globals", "Log", "PendingBatchCount") == 0;
+        daemon.until_report("nothing to write", known);
+    }
     scene.disk.fill(4 << 20);
     scene.write(MANY_LINES);
     daemon.until_report("an input that waits", waits_for_disk);
@@ -402,6 +419,6 @@ fn a_log_directory_that_is_a_file_ends_the_start() {
 fn a_read_only_disk_ends_the_start() {
     let world = World::new();
     let Some(disk) = SmallDisk::mount(world.path("base"), DISK_BYTES) else { return };
-    disk.remount("ro");
+    disk.forbid_writing();
     start_error(&world, "cannot open the log of use_buffering: cannot ");
 }

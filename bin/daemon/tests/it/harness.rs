@@ -17,7 +17,7 @@ mod writers;
 use std::time::{Duration, Instant};
 
 pub(crate) use arrivals::{Arrivals, Expect, LINE_BYTES, line_block};
-pub(crate) use daemon::{Daemon, run};
+pub(crate) use daemon::{Daemon, Ended, run};
 pub(crate) use judge::{JudgeSink, Judged, Tail};
 pub(crate) use lines::{Numbered, assert_all_in_order, framed_messages, line, numbers};
 pub(crate) use net::{Port, free_udp_port};

@@ -346,3 +346,40 @@ fn what_is_printed_comes_out_as_it_is() {
 fn newlines(world: &World, name: &str) -> usize {
     world.read(name).iter().filter(|&&byte| byte == b'\n').count()
 }
+
+/// Whoever read the log is gone: the daemon works on, and stops when it is told to.
+#[test]
+fn a_log_that_nobody_reads_any_more_ends_nothing() {
+    let (world, mut sink) = (World::new(), TcpSink::open());
+    let mut numbered = Numbered::default();
+    world.write("logs/app.log", numbered.lines(100));
+    let config = [APP_LOG, TEXT, &tcp_out("out", "TRUE", sink.port())].concat();
+    let path = world.configure(&config);
+    let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_hekad"))
+        .arg("-config")
+        .arg(path)
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stderr.take());
+    sink.until_lines(100);
+    let pid = nix::unistd::Pid::from_raw(child.id().cast_signed());
+    for signal in [Signal::SIGUSR1, Signal::SIGUSR1] {
+        nix::sys::signal::kill(pid, signal).unwrap();
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    world.append("logs/app.log", numbered.lines(100));
+    sink.until_lines(200);
+    nix::sys::signal::kill(pid, Signal::SIGTERM).unwrap();
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while child.try_wait().unwrap().is_none() && Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let ended = child.try_wait().unwrap();
+    if ended.is_none() {
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    assert_eq!(ended.and_then(|status| status.code()), Some(0));
+    assert_all_in_order(&sink.lines(), 200);
+}

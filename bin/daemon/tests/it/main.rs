@@ -13,6 +13,7 @@
 mod harness;
 
 mod cli;
+mod commands;
 mod config;
 mod contracts;
 mod crash;

@@ -106,6 +106,9 @@ impl Committer {
                 self.let_go(false);
             }
         }
+        if self.has_first_position() {
+            return;
+        }
         let idle = self.unsynced_since.map_or(SLEEP_MAX, |_| STATE_SYNC_INTERVAL);
         inner.commit.wait(idle);
         let until = Instant::now() + settings.commit_interval;
@@ -117,6 +120,16 @@ impl Committer {
             }
             inner.commit.wait(rest);
         }
+    }
+
+    /// True if a source without a position in the log has one now: until it is there, a crash makes all that the log
+    /// has of the source come again.
+    fn has_first_position(&self) -> bool {
+        let known = |key: &str| {
+            self.state.positions.get(key).is_some_and(|known| !known.position.is_empty())
+        };
+        let queue = self.inner.queue();
+        queue.sources.iter().any(|source| !known(&source.key) && source.tracker.has_position())
     }
 
     /// Lets go of batches that every durable consumer has answered for, unless they are to be kept.

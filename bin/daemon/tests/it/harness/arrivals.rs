@@ -281,6 +281,11 @@ impl Arrivals {
         self.origin(name).next
     }
 
+    /// Of every source the number behind the highest that arrived.
+    pub(crate) fn progress(&self) -> Vec<(char, usize)> {
+        self.origins.iter().map(|origin| (origin.name as char, origin.next)).collect()
+    }
+
     /// Different lines that arrived of a source.
     pub(crate) fn arrived(&self, name: u8) -> usize {
         self.origin(name).arrived

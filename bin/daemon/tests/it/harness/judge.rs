@@ -40,8 +40,6 @@ struct Shared {
     paused: AtomicBool,
     /// Bytes per second that are read; 0: as they come.
     rate: AtomicU64,
-    /// The peer's connection is at its end, and none waits.
-    bytes: AtomicU64,
 }
 
 /// A TCP server. Connections are read one after another, so that what arrives has one order.
@@ -95,11 +93,6 @@ impl JudgeSink {
     pub(crate) fn throttle(&self, rate: u64) {
         self.shared.rate.store(rate, Ordering::SeqCst);
     }
-
-    /// Bytes read so far.
-    pub(crate) fn bytes(&self) -> u64 {
-        self.shared.bytes.load(Ordering::SeqCst)
-    }
 }
 
 impl Drop for JudgeSink {
@@ -140,7 +133,6 @@ fn read(mut connection: TcpStream, shared: &Shared, judged: &Judged) {
         match connection.read(&mut block) {
             Ok(read @ 1..) => {
                 judged.lock().take(&block[..read]);
-                shared.bytes.fetch_add(read as u64, Ordering::SeqCst);
                 let rate = shared.rate.load(Ordering::SeqCst);
                 let pause = (read as u64 * 1_000_000).checked_div(rate).unwrap_or(0);
                 // What a pause was too long is made up for, but not that there was nothing to read.

@@ -210,7 +210,7 @@ impl Storage for Stale {
 
     fn list(&self, directory: &Path) -> io::Result<Vec<String>> {
         let mut names = self.0.list(directory)?;
-        names.push(segment_name(0, 0));
+        names.push(segment_name(1, 1));
         Ok(names)
     }
 
@@ -231,7 +231,9 @@ impl Storage for Stale {
 fn a_segment_that_is_removed_before_it_can_be_opened_is_passed_over() {
     let storage: Arc<dyn Storage> = Arc::new(MemoryStorage::default());
     let mut writer = open(&storage);
-    write(&mut writer, 0..3).unwrap();
+    write(&mut writer, 0..1).unwrap();
+    writer.end_segment();
+    write(&mut writer, 1..3).unwrap();
     let stale: Arc<dyn Storage> = Arc::new(Stale(storage));
     let mut reader = LogReader::new(stale, Path::new("/log"), 0);
     assert_eq!(drain(&mut reader, writer.tail()), [0, 1, 2]);
