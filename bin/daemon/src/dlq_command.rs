@@ -86,7 +86,7 @@ impl Letters {
 
     fn next(&mut self) -> anyhow::Result<Option<DeadLetter>> {
         loop {
-            let letter = self.reader.next();
+            let letter = self.reader.next_letter();
             self.reader.take_damage().iter().for_each(tell_damage);
             match letter {
                 Ok(letter) => return Ok(letter),

@@ -84,6 +84,15 @@ impl OutputRunner {
         })
     }
 
+    /// Says when what was not delivered is to be left: what waits for a durable one is on disk, so a stop need not wait
+    /// for its peer.
+    fn abandon(&self, shared: &Shared) -> Stop {
+        match self.consumer.is_durable() {
+            true => shared.stop.signal(),
+            false => shared.abandon.signal(),
+        }
+    }
+
     /// Runs until its consumer is closed and drained, or the output ends for good.
     pub(crate) async fn run(
         self,
@@ -114,11 +123,7 @@ impl OutputRunner {
                         consumer: Arc::clone(&self.consumer),
                         counts: Arc::clone(&self.counts),
                         ticker_interval: self.ticker_interval,
-                        // What waits for a durable one is on disk, so a stop need not wait for its peer.
-                        abandon: match self.consumer.is_durable() {
-                            true => shared.stop.signal(),
-                            false => shared.abandon.signal(),
-                        },
+                        abandon: self.abandon(&shared),
                         failing: false,
                         careful,
                     };

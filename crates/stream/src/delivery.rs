@@ -99,7 +99,6 @@ impl Ack {
 
     /// The plugin has all it needs, but what it made of it is not safe yet: the bytes are free, and the duty to answer
     /// stays. Dropped without an answer, the delivery stays unanswered; it does not come again in this run.
-    #[must_use]
     pub fn owe(mut self) -> Owed {
         self.answered = true;
         self.consumer.free_bytes_of(self.number);

@@ -227,7 +227,7 @@ impl DurableLog {
             counts,
         });
         let state = LogState { next_sequence: next, ..recovered.state };
-        inner.start(Committer::new(Arc::clone(&inner), writer, state));
+        inner.start(Committer::new(Arc::clone(&inner), writer, state))?;
         Ok(Self { inner })
     }
 
@@ -470,20 +470,22 @@ impl Inner {
         self.ending.load(Ordering::Acquire)
     }
 
-    fn start(self: &Arc<Self>, committer: Committer) {
+    /// Starts the two threads.
+    fn start(self: &Arc<Self>, committer: Committer) -> Result<(), LogError> {
         let reader = Arc::clone(self);
-        let work: [(&str, Box<dyn FnOnce() + Send>); 2] = [
-            ("heka-log-write", Box::new(move || committer.run())),
-            ("heka-log-read", Box::new(move || catch_up::run(&reader))),
-        ];
+        let failed = LogError::io("start the threads of", &self.settings.directory);
+        let started = spawn("heka-log-write", move || committer.run()).and_then(|writing| {
+            let reading = spawn("heka-log-read", move || catch_up::run(&reader));
+            Ok([writing, reading?])
+        });
         let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
-        for (name, work) in work {
-            match std::thread::Builder::new().name(name.to_owned()).spawn(work) {
-                Ok(thread) => threads.push(thread),
-                Err(error) => tracing::error!(%error, name, "a thread of the log cannot start"),
-            }
-        }
+        threads.extend(started.map_err(failed)?);
+        Ok(())
     }
+}
+
+fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> std::io::Result<JoinHandle<()>> {
+    std::thread::Builder::new().name(name.to_owned()).spawn(work)
 }
 
 impl Queue {

@@ -308,7 +308,7 @@ impl LetterReader {
     ///
     /// # Errors
     /// If the log cannot be read at all, or a letter cannot be understood; the next call goes on behind it.
-    pub fn next(&mut self) -> Result<Option<DeadLetter>, LogError> {
+    pub fn next_letter(&mut self) -> Result<Option<DeadLetter>, LogError> {
         loop {
             let Some(StoredRecord { header, mut body, .. }) = self.reader.next()? else {
                 return Ok(None);

@@ -21,7 +21,7 @@ use crate::harness::{
 const DISK_BYTES: u64 = 24 << 20;
 /// Settings of the daemon; a disk so small is always below the usual floor.
 const SETTINGS: &str =
-    "memory_limit = '32MiB'\nshutdown_timeout = '20s'\n[hekad.stream]\ndisk_floor = 0\n";
+    "memory_limit = '32MiB'\nshutdown_timeout = '5s'\n[hekad.stream]\ndisk_floor = 0\n";
 /// Lines that neither memory nor disk can hold.
 const MANY_LINES: usize = (64 << 20) / LINE_BYTES;
 /// Repetitions are none of this file's business.

@@ -214,7 +214,7 @@ fn read(
 ) -> Result<(LetterReader, Vec<DeadLetter>), LogError> {
     let mut letters = Vec::new();
     while letters.len() < READ_AT_ONCE {
-        let letter = match reader.next() {
+        let letter = match reader.next_letter() {
             Ok(Some(letter)) => letter,
             Ok(None) => break,
             Err(error @ LogError::Content(_)) => {

@@ -1,3 +1,5 @@
+//! Readers beside a writer. Not here: what a whole log promises (`tests/it/log_*`).
+
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 

@@ -1,3 +1,5 @@
+//! Writing, recovery and damage, case by case. Not here: random histories (`tests/it/log_*`).
+
 use std::path::Path;
 
 use super::*;
