@@ -350,7 +350,7 @@ fn newlines(world: &World, name: &str) -> usize {
 /// Whoever read the log is gone: the daemon works on, and stops when it is told to.
 #[test]
 fn a_log_that_nobody_reads_any_more_ends_nothing() {
-    let (world, mut sink) = (World::new(), TcpSink::open());
+    let (world, sink) = (World::new(), TcpSink::open());
     let mut numbered = Numbered::default();
     world.write("logs/app.log", numbered.lines(100));
     let config = [APP_LOG, TEXT, &tcp_out("out", "TRUE", sink.port())].concat();
