@@ -40,6 +40,8 @@ pub(super) struct Committer {
     retry: Option<Duration>,
     /// Changes that could not be written yet.
     carried: LogState,
+    /// When what waits for consumers whose cursors stand still was last written.
+    figures_at: Instant,
 }
 
 /// What one commit does.
@@ -63,6 +65,7 @@ impl Committer {
             unchecked_bytes,
             retry: None,
             carried: LogState::default(),
+            figures_at: Instant::now(),
         };
         committer.count_segments();
         committer
@@ -155,7 +158,7 @@ impl Committer {
     /// Finds what is to be written, and lets go of batches that need not be.
     fn gather(&mut self, ending: bool) -> Work {
         let inner = Arc::clone(&self.inner);
-        self.let_go(inner.settings.keeps_delivered() && !ending && self.retry.is_none());
+        self.let_go(inner.settings.keeps_delivered() && self.retry.is_none());
         let change = std::mem::take(&mut self.carried);
         let mut work = Work { batches: Vec::new(), change };
         let queue = inner.queue();
@@ -169,11 +172,18 @@ impl Committer {
             work.batches.push(pending.clone());
         }
         let now_ns = inner.clock.now_ns();
+        let figures_due = ending || self.figures_at.elapsed() >= STATE_SYNC_INTERVAL;
+        if figures_due {
+            self.figures_at = Instant::now();
+        }
         for consumer in &queue.consumers {
             let cursor = consumer.cursor(queue.next, now_ns);
             let name = &*consumer.options().name;
-            let known = self.state.cursors.get(name);
-            if known.is_none_or(|known| known.sequence != cursor.sequence) {
+            let is_news = |known: &CursorState| {
+                let figures = (known.messages, known.bytes) != (cursor.messages, cursor.bytes);
+                known.sequence != cursor.sequence || figures_due && figures
+            };
+            if self.state.cursors.get(name).is_none_or(is_news) {
                 work.change.cursors.insert(name.to_owned(), cursor);
             }
         }
