@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use heka_message::Selection;
 
 use super::{Inner, Pending, Queue};
+use crate::log::CursorState;
 use crate::log::{Group, LogError, LogState, LogWriter, RecordKind, RecordMeta, put_progress};
 
 /// How long a thread without work sleeps at most.
