@@ -103,7 +103,7 @@ pub struct StreamOptions {
     /// How long messages may wait before they are written: what is delivered by then need not be. A crash makes
     /// what was delivered in this time come twice; what was received in it and cannot be asked for again is lost.
     pub commit_interval: GoDuration,
-    /// So many bytes are written without waiting; at most a sixteenth of `memory_limit`.
+    /// So many bytes are written without waiting; at most an eighth of `memory_limit`.
     pub commit_size: Size,
     /// Delivered messages are kept for replay while the log is not larger than this; 0 keeps none for its sake.
     pub retain_size: Size,
@@ -122,7 +122,7 @@ impl Default for StreamOptions {
         Self {
             directory: PathBuf::from("stream"),
             commit_interval: GoDuration::from_millis(10),
-            commit_size: Size::mib(8),
+            commit_size: Size::mib(16),
             retain_size: Size::new(0),
             retain_time: GoDuration::from_secs(0),
             disk_floor: Size::mib(256),

@@ -15,13 +15,24 @@ pub const DEAD_LETTERS: &str = "dead_letters";
 /// What waits to be written may take this part of the memory limit.
 const PENDING_PART: u64 = 4;
 /// One commit writes no more than this part of the memory limit, whatever `commit_size` says.
-const COMMIT_PART: u64 = 16;
+const COMMIT_PART: u64 = 8;
+/// A durable consumer's window is this part of the memory limit: what passes it in less than a commit interval need not be
+/// written.
+const WINDOW_PART: u64 = 32;
+/// A durable consumer's window is not smaller than this.
+const WINDOW_BYTES_MIN: u64 = 1 << 20;
 /// What was read back from the log may take this part of the memory limit.
 const CATCH_UP_PART: u64 = 8;
 
 /// Bytes that consumers may hold of what was read back from the log.
 pub(crate) fn catch_up_bytes(globals: &Globals) -> usize {
     usize::try_from(globals.memory_limit.bytes() / CATCH_UP_PART).unwrap_or(usize::MAX)
+}
+
+/// Bytes of the window of a durable consumer, where others have `most`.
+pub(crate) fn window_bytes(globals: &Globals, most: usize) -> usize {
+    let bytes = (globals.memory_limit.bytes() / WINDOW_PART).max(WINDOW_BYTES_MIN);
+    usize::try_from(bytes).unwrap_or(usize::MAX).min(most)
 }
 
 /// Opens the log if a consumer is durable.

@@ -418,6 +418,9 @@ impl<'a> Starter<'a> {
         options.letters.clone_from(&self.engine.shared.context.letters);
         let log = self.engine.shared.stream.log().filter(|_| part.is_durable()).cloned();
         options.durable = log.is_some().then(|| durable::options(part, keeps_state));
+        if log.is_some() {
+            options.window_bytes = durable::window_bytes(&self.plan.globals, self.window_bytes);
+        }
         let consumer = Consumer::new(options);
         let matcher = part.matcher.clone();
         if let Some(Err(error)) = log.map(|log| log.register(&consumer, &matcher)) {

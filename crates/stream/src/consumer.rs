@@ -390,16 +390,20 @@ impl Consumer {
         let ring = self.options.durable.is_some() && state.log.count_answer(&self.options);
         drop(state);
         count(&self.counts, records);
+        let mut last = false;
         if let Some(settlement) = settlement.filter(|_| settle) {
             match &self.options.durable {
                 Some(_) if is_alone => settlement.release(),
                 // Its state has to be made anew from the log, so the batch has to get there.
                 Some(durable) if durable.keeps_state => {}
-                Some(_) => settlement.answered(),
+                Some(_) => last = settlement.answered(),
                 None => settlement.release(),
             }
         }
         drop(published);
+        if last && let Some(log) = self.log.get().and_then(|log| log.inner.upgrade()) {
+            log.answered();
+        }
         if ring && let Some(log) = self.log.get() {
             log.commit.ring();
         }

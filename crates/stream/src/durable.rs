@@ -9,7 +9,7 @@
 mod catch_up;
 mod commit;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -96,6 +96,8 @@ pub(crate) struct Inner {
     /// Cursors and positions that an earlier run left; those of consumers and sources that came since are taken out.
     recovered: Mutex<LogState>,
     commit: Arc<Bell>,
+    /// So much waits, or it is the end: the commit does not wait any longer.
+    urgent: Bell,
     catch_up: Arc<Bell>,
     /// `pending` became shorter.
     room: Notify,
@@ -134,12 +136,15 @@ struct Queue {
     stuck: Option<String>,
     /// When a batch was last let go of without being written.
     spared_at: Option<Instant>,
+    /// Progress of sources behind batches that were answered for before they had to be written.
+    answered: HashMap<Arc<str>, u64>,
 }
 
 #[derive(Debug, Clone)]
 struct Pending {
     sequence: u64,
     time_ns: i64,
+    entered: Instant,
     published: Arc<Published>,
     /// What durable consumers want of it.
     wanted: Selection,
@@ -209,6 +214,7 @@ impl DurableLog {
             sources: Vec::new(),
             stuck: None,
             spared_at: None,
+            answered: HashMap::new(),
         };
         let inner = Arc::new(Inner {
             id: writer.id(),
@@ -219,6 +225,7 @@ impl DurableLog {
             queue: Mutex::new(queue),
             recovered: Mutex::new(recovered.state.clone()),
             commit: Arc::default(),
+            urgent: Bell::default(),
             catch_up: Arc::default(),
             room: Notify::new(),
             readings: Mutex::default(),
@@ -246,6 +253,7 @@ impl DurableLog {
         let cursor = inner.recovered().cursors.remove(&*consumer.options().name);
         let part = inner.settings.catch_up_bytes / (queue.consumers.len() + 1);
         let logged = Logged {
+            inner: Arc::downgrade(inner),
             commit: Arc::clone(&inner.commit),
             catch_up: Arc::clone(&inner.catch_up),
             ahead_bytes: part.max(1),
@@ -332,6 +340,7 @@ impl DurableLog {
     pub fn close(&self, longest: Duration) -> bool {
         self.inner.ending.store(true, Ordering::Release);
         self.inner.commit.ring();
+        self.inner.urgent.ring();
         self.inner.catch_up.ring();
         let threads =
             std::mem::take(&mut *self.inner.threads.lock().unwrap_or_else(PoisonError::into_inner));
@@ -395,6 +404,7 @@ impl Inner {
         queue.pending.push_back(Pending {
             sequence,
             time_ns,
+            entered: Instant::now(),
             published: entering.published,
             wanted: entering.wanted,
             source: entering.source,
@@ -404,9 +414,38 @@ impl Inner {
         });
         drop(queue);
         self.commit.ring();
-        if urgent || catching_up {
+        if urgent {
+            self.urgent.ring();
+        }
+        if catching_up {
             self.catch_up.ring();
         }
+    }
+
+    /// The last durable consumer has answered for a batch: lets go of the oldest ones that need not be written, so that
+    /// their memory is used again while it is warm.
+    pub(crate) fn answered(&self) {
+        if self.settings.keeps_delivered() {
+            return;
+        }
+        let mut freed = 0_u64;
+        let mut queue = self.queue();
+        while let Some(pending) = queue.pending.pop_front_if(|pending| !pending.is_needed()) {
+            queue.pending_bytes -= pending.bytes;
+            freed += 1;
+            if let Some((key, progress)) = pending.source {
+                let known = queue.answered.entry(key).or_default();
+                *known = progress.max(*known);
+            }
+        }
+        if freed == 0 {
+            return;
+        }
+        queue.written = queue.pending.front().map_or(queue.next, |pending| pending.sequence);
+        queue.spared_at = Some(Instant::now());
+        drop(queue);
+        self.counts.spared_batches.fetch_add(freed, Ordering::Relaxed);
+        self.room.notify_waiters();
     }
 
     /// True if there is room for another batch now.

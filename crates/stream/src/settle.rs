@@ -165,11 +165,13 @@ impl Settlement {
         }
     }
 
-    /// One durable consumer is done with the batch.
-    pub(crate) fn answered(&self) {
-        if self.unanswered.fetch_sub(1, Ordering::AcqRel) == 1 {
+    /// One durable consumer is done with the batch; true if it was the last one.
+    pub(crate) fn answered(&self) -> bool {
+        let is_last = self.unanswered.fetch_sub(1, Ordering::AcqRel) == 1;
+        if is_last {
             self.stored();
         }
+        is_last
     }
 
     /// The batch is safe on disk.

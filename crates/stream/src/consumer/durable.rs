@@ -1,6 +1,6 @@
 //! The side of a consumer that its log sees: what is on disk only, the cursor, room and patience.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use heka_message::Selection;
@@ -25,6 +25,7 @@ pub struct DurableOptions {
 /// How a consumer reaches its log.
 #[derive(Debug)]
 pub(crate) struct Logged {
+    pub(crate) inner: Weak<crate::durable::Inner>,
     /// Cursors or batches are to be written.
     pub(crate) commit: Arc<Bell>,
     /// A consumer has room for batches from the log.

@@ -19,6 +19,8 @@ const SLEEP_MAX: Duration = Duration::from_secs(3600);
 const STATE_SYNC_INTERVAL: Duration = Duration::from_secs(1);
 /// First and longest wait before a write that failed is tried again.
 const RETRY_WAITS: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
+/// The thread wakes so often in a commit interval; a batch waits for one of these parts at least, and for two at most.
+const COMMIT_PARTS: u32 = 2;
 /// While a write is waited for, delivered batches are let go of this often.
 const RETRY_SPARE_INTERVAL: Duration = Duration::from_millis(5);
 /// Free space of the disk is looked at after so many bytes written, and with every retry.
@@ -115,14 +117,9 @@ impl Committer {
         }
         let idle = self.unsynced_since.map_or(SLEEP_MAX, |_| STATE_SYNC_INTERVAL);
         inner.commit.wait(idle);
-        let until = Instant::now() + settings.commit_interval;
-        loop {
-            let rest = until.saturating_duration_since(Instant::now());
-            let bytes = inner.queue().pending_bytes as u64;
-            if rest.is_zero() || bytes >= settings.commit_bytes || inner.is_ending() {
-                return;
-            }
-            inner.commit.wait(rest);
+        let bytes = inner.queue().pending_bytes as u64;
+        if bytes < settings.commit_bytes && !inner.is_ending() {
+            inner.urgent.wait(settings.commit_interval / COMMIT_PARTS);
         }
     }
 
@@ -162,9 +159,19 @@ impl Committer {
         self.let_go(inner.settings.keeps_delivered() && self.retry.is_none());
         let change = std::mem::take(&mut self.carried);
         let mut work = Work { batches: Vec::new(), change };
-        let queue = inner.queue();
+        let mut queue = inner.queue();
+        queue.answered.drain().for_each(|(key, progress)| work.change.logged(&key, progress));
+        let wait = inner.settings.commit_interval / COMMIT_PARTS;
+        let is_urgent = ending
+            || self.retry.is_some()
+            || queue.pending_bytes as u64 >= inner.settings.commit_bytes;
         let mut bytes = 0;
         for pending in &queue.pending {
+            if !is_urgent && pending.entered.elapsed() < wait {
+                // It may be delivered before it has to be written.
+                inner.commit.ring();
+                break;
+            }
             if bytes > 0 && bytes + pending.bytes as u64 > 2 * inner.settings.commit_bytes {
                 inner.commit.ring();
                 break;
@@ -304,10 +311,10 @@ impl Committer {
         }
         let mut queue = inner.queue();
         queue.stuck = None;
-        for _ in &work.batches {
-            if let Some(pending) = queue.pending.pop_front() {
-                queue.pending_bytes -= pending.bytes;
-            }
+        // Those that were answered for meanwhile are gone already.
+        let behind = work.batches.last().map_or(0, |pending| pending.sequence + 1);
+        while let Some(pending) = queue.pending.pop_front_if(|it| it.sequence < behind) {
+            queue.pending_bytes -= pending.bytes;
         }
         queue.written = queue.pending.front().map_or(queue.next, |pending| pending.sequence);
         queue.tail = self.writer.tail();
@@ -385,7 +392,7 @@ impl Committer {
 
 impl super::DurableSettings {
     /// Delivered batches are to be on disk too.
-    fn keeps_delivered(&self) -> bool {
+    pub(super) fn keeps_delivered(&self) -> bool {
         self.retain_bytes > 0 || !self.retain_time.is_zero()
     }
 }

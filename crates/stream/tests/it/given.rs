@@ -156,7 +156,7 @@ fn who_gives_waits_for_room_whatever_the_full_action_and_learns_of_the_end() {
     let mut second = Box::pin(run.stream.give(&run.durable, batch(&["given"])));
     let mut context = Context::from_waker(Waker::noop());
     assert!(second.as_mut().poll(&mut context).is_pending());
-    assert_eq!(run.take(1), [text.clone()]);
+    assert_eq!(run.take(1), std::slice::from_ref(&text));
     assert!(given.is_idle());
     let Poll::Ready(Some(settled)) = second.as_mut().poll(&mut context) else { panic!("waits") };
     assert_eq!(run.take(1), ["given"]);
