@@ -62,7 +62,7 @@ impl Case {
 }
 
 /// All cases.
-pub(crate) const CASES: [Case; 9] = [
+pub(crate) const CASES: [Case; 11] = [
     Case::new("file_to_tcp", include_str!("../../bench/file_to_tcp.toml"), Feed::File, Sink::Lines),
     Case::new("tcp_to_tcp", include_str!("../../bench/tcp_to_tcp.toml"), Feed::Tcp, Sink::Lines),
     Case::new(
@@ -86,6 +86,13 @@ pub(crate) const CASES: [Case; 9] = [
         Feed::Framed,
         Sink::Bytes,
     ),
+    Case::new(
+        "file_durable",
+        include_str!("../../bench/file_durable.toml"),
+        Feed::File,
+        Sink::Lines,
+    ),
+    Case::new("tcp_durable", include_str!("../../bench/tcp_durable.toml"), Feed::Tcp, Sink::Lines),
     Case::new("udp", include_str!("../../bench/udp.toml"), Feed::Udp, Sink::Lossy),
 ];
 
