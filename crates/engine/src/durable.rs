@@ -29,6 +29,16 @@ pub(crate) fn catch_up_bytes(globals: &Globals) -> usize {
     usize::try_from(globals.memory_limit.bytes() / CATCH_UP_PART).unwrap_or(usize::MAX)
 }
 
+/// Bytes of the memory limit that the log uses itself: for what was read back, and for what is being written.
+pub(crate) fn log_bytes(globals: &Globals) -> u64 {
+    catch_up_bytes(globals) as u64 + commit_bytes(globals)
+}
+
+fn commit_bytes(globals: &Globals) -> u64 {
+    // More must be able to come while this much is being written.
+    globals.stream.commit_size.bytes().min(globals.memory_limit.bytes() / COMMIT_PART)
+}
+
 /// Bytes of the window of a durable consumer, where others have `most`.
 pub(crate) fn window_bytes(globals: &Globals, most: usize) -> usize {
     let bytes = (globals.memory_limit.bytes() / WINDOW_PART).max(WINDOW_BYTES_MIN);
@@ -52,8 +62,7 @@ pub(crate) fn open_log(
         directory,
         segment_bytes: plan.segment_bytes(),
         commit_interval: options.commit_interval.get(),
-        // More must be able to come while this much is being written.
-        commit_bytes: options.commit_size.bytes().min(memory / COMMIT_PART),
+        commit_bytes: commit_bytes(globals),
         retain_bytes: options.retain_size.bytes(),
         retain_time: options.retain_time.get(),
         disk_floor_bytes: options.disk_floor.bytes(),

@@ -337,8 +337,8 @@ impl<'a> Starter<'a> {
         let names = NameRegistry::new();
         let clock = Arc::clone(&settings.clock);
         let memory = globals.memory_limit.bytes();
-        let read_back = if plan.needs_log() { durable::catch_up_bytes(globals) as u64 } else { 0 };
-        let stream = Stream::new(memory - read_back, Arc::clone(&names), Arc::clone(&clock));
+        let for_log = if plan.needs_log() { durable::log_bytes(globals) } else { 0 };
+        let stream = Stream::new(memory - for_log, Arc::clone(&names), Arc::clone(&clock));
         let decoders: Arc<dyn MakeDecoder> = Arc::clone(&plan.decoders) as _;
         let context = StartContext {
             name: "hekad".into(),

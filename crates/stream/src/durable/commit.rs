@@ -172,7 +172,7 @@ impl Committer {
                 inner.commit.ring();
                 break;
             }
-            if bytes > 0 && bytes + pending.bytes as u64 > 2 * inner.settings.commit_bytes {
+            if bytes > 0 && bytes + pending.bytes as u64 > inner.settings.commit_bytes {
                 inner.commit.ring();
                 break;
             }
