@@ -209,13 +209,14 @@ impl Report {
 
 fn globals(handles: &Handles) -> Vec<Entry> {
     let (budget, injected) = handles.stream.budgets();
-    let read_back = handles.stream.log().map_or(0, |log| log.read_back_bytes());
+    let (read_back, read_back_max) =
+        handles.stream.log().map_or((0, 0), |log| log.read_back_bytes());
     let mut router = Entry::new("Router");
     router.count("ProcessMessageCount", handles.stream.appended());
     let mut memory = Entry::new("Memory");
     memory.number("InFlightBytes", budget.used() + injected.used() + read_back, "B").number(
         "LimitBytes",
-        budget.total() + injected.total(),
+        budget.total() + injected.total() + read_back_max,
         "B",
     );
     let mut entries = vec![router, memory];

@@ -316,10 +316,11 @@ impl DurableLog {
         }
     }
 
-    /// Bytes in memory of batches that were read back.
+    /// Bytes in memory of batches that were read back, and how many that may be.
     #[must_use]
-    pub fn read_back_bytes(&self) -> u64 {
-        self.inner.counts.read_bytes.load(Ordering::Relaxed)
+    pub fn read_back_bytes(&self) -> (u64, u64) {
+        let bytes = self.inner.counts.read_bytes.load(Ordering::Relaxed);
+        (bytes, self.inner.settings.catch_up_bytes as u64)
     }
 
     /// What tells it from other logs, also after it was removed and made anew.
