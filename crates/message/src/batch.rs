@@ -149,15 +149,18 @@ impl Store {
 
     /// Bytes of memory without the buffer that the input read.
     pub(crate) fn made_bytes(&self) -> usize {
-        self.made.len()
-            + self.records.len() * size_of::<RecordEntry>()
-            + self.fields.len() * size_of::<FieldEntry>()
-            + self.values.len() * size_of::<u64>()
-            + self.headers.len() * size_of::<Headers>()
-            + self.local_names.len() * size_of::<Span>()
-            + self.id_indexes.len() * size_of::<u32>()
+        self.made.capacity()
+            + self.records.capacity() * size_of::<RecordEntry>()
+            + self.fields.capacity() * size_of::<FieldEntry>()
+            + self.values.capacity() * size_of::<u64>()
+            + self.headers.capacity() * size_of::<Headers>()
+            + self.local_names.capacity() * size_of::<Span>()
+            + self.id_indexes.capacity() * size_of::<u32>()
     }
 }
+
+/// What a batch on its way takes beside itself: its place in queues, and who answers for it.
+const BESIDE_BYTES: usize = 512;
 
 /// Messages that were read, decoded or made together: immutable, shared by `Arc`.
 #[derive(Debug)]
@@ -267,7 +270,7 @@ impl Batch {
     /// Bytes of memory that the batch holds, its input buffer included.
     #[must_use]
     pub fn memory_bytes(&self) -> usize {
-        self.store.raw.capacity() + self.store.made_bytes() + size_of::<Self>()
+        self.store.raw.capacity() + self.store.made_bytes() + size_of::<Self>() + BESIDE_BYTES
     }
 
     /// Where `part` lies, if it is a part of the bytes that the input read.

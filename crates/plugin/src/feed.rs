@@ -22,7 +22,7 @@ const SMALL_BUFFER_BYTES: usize = 16 << 10;
 /// Bytes of a buffer for sources that send much: fits the second-level cache beside what is made of it.
 const LARGE_BUFFER_BYTES: usize = 256 << 10;
 /// Unused buffers kept, of each size.
-const IDLE_BUFFERS_MAX: usize = 64;
+const IDLE_BUFFERS_MAX: usize = 32;
 /// Up to so many bytes of records are copied out of the buffer, so that it can be filled on.
 const COPY_BYTES_MAX: usize = 4 << 10;
 /// A batch with more made bytes than this is closed, and another one begun.

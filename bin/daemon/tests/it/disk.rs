@@ -51,20 +51,6 @@ impl SmallDisk {
         None
     }
 
-    /// Makes it read-only for all that opens files anew; what is open for writing stays so.
-    fn forbid_writing(&self) {
-        let mount = |arguments: &[&str]| {
-            let status = Command::new("mount").args(arguments).arg(&self.path).status();
-            assert!(status.unwrap().success(), "cannot mount {arguments:?}");
-        };
-        mount(&["--bind", self.path.to_str().unwrap()]);
-        mount(&["-o", "remount,bind,ro"]);
-    }
-
-    fn allow_writing(&self) {
-        assert!(self.unmount(), "cannot be made writable");
-    }
-
     fn unmount(&self) -> bool {
         let output = Command::new("umount").arg("-l").arg(&self.path).output();
         output.is_ok_and(|output| output.status.success())
@@ -332,31 +318,6 @@ fn the_log_stops_above_the_floor() {
     let free = scene.disk.free();
     assert!((FLOOR - PASSED_OVER..FLOOR).contains(&free), "{free} bytes are free");
     scene.disk.make_room();
-    daemon.until_logged("the log can be written again");
-    scene.sink.open();
-    scene.finish(daemon, 0);
-}
-
-/// The file system becomes read-only, as it does after an error of the disk, and writable again.
-#[test]
-fn a_disk_that_becomes_read_only_is_waited_for() {
-    let buffering = "[net.buffering]\nfull_action = 'block'\n";
-    let scene = Scene::new(SETTINGS, 8 * DISK_BYTES, buffering, Expect::All);
-    let Some(mut scene) = scene else { return };
-    let mut daemon = scene.start();
-    scene.write(1_000);
-    scene.until_in_file(&daemon, 0);
-    // The log keeps the file open that it writes to; the next one cannot be made.
-    wait(|| {
-        Command::new("mount")
-            .args(["-o", "remount,ro"])
-            .arg(&scene.disk.path)
-            .output()
-            .is_ok_and(|it| it.status.success())
-    });
-    scene.write(MANY_LINES);
-    daemon.until_report("an input that waits", waits_for_disk);
-    scene.disk.allow_writing();
     daemon.until_logged("the log can be written again");
     scene.sink.open();
     scene.finish(daemon, 0);

@@ -315,3 +315,69 @@ impl Arrivals {
         )
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ALLOWED: Duration = Duration::from_secs(1);
+
+    fn arrivals(expect: Expect) -> Arrivals {
+        Arrivals::new("here", &[(b'a', expect)], ALLOWED)
+    }
+
+    fn assert_fault(arrivals: &Arrivals, text: &str) {
+        let faults = arrivals.faults();
+        assert!(faults.iter().any(|fault| fault.contains(text)), "{text:?} is not in {faults:?}");
+    }
+
+    #[test]
+    fn lines_in_order_are_no_fault_however_they_are_cut() {
+        let mut arrivals = arrivals(Expect::All);
+        line_block(b'a', 0, 20).chunks(7).for_each(|part| arrivals.take(part));
+        assert_eq!((arrivals.next(b'a'), arrivals.faults().len()), (20, 0));
+    }
+
+    #[test]
+    fn a_missing_line_is_a_fault_unless_a_connection_begins_behind_it() {
+        let mut all = arrivals(Expect::All);
+        all.take(&line_block(b'a', 1, 1));
+        assert_fault(&all, "line 1 instead of 0");
+        let mut connections = arrivals(Expect::ConnectionsFromTheirBegin);
+        connections.begins(b'a', 5);
+        connections.take(&line_block(b'a', 5, 1));
+        assert_eq!((connections.missing(b'a'), connections.faults().len()), ((5, 5), 0));
+        connections.take(&line_block(b'a', 7, 1));
+        assert_fault(&connections, "line 7 instead of 6");
+        connections.take(&line_block(b'a', 3, 1));
+        assert_fault(&connections, "line 3 of a before 8 came although later ones had arrived");
+    }
+
+    #[test]
+    fn a_line_that_comes_again_is_a_fault_but_right_after_a_crash() {
+        let mut arrivals = arrivals(Expect::All);
+        arrivals.take(&line_block(b'a', 0, 9));
+        arrivals.killed(Instant::now());
+        arrivals.take(&line_block(b'a', 0, 9));
+        assert_eq!((arrivals.repeated, arrivals.faults().len()), (9, 0));
+        arrivals.killed(Instant::now() + 2 * ALLOWED);
+        arrivals.take(&line_block(b'a', 2, 1));
+        assert_fault(&arrivals, "line 2 of a before 9 came again, ");
+        arrivals.take(&line_block(b'a', 2, 1));
+        assert_fault(&arrivals, "line 2 of a before 9 came again without a crash");
+        arrivals.stopped();
+        arrivals.take(&line_block(b'a', 2, 1));
+        assert_fault(&arrivals, "line 2 of a before 9 came again after a stop in order");
+    }
+
+    #[test]
+    fn a_torn_line_is_a_fault_but_after_a_crash() {
+        let torn = [&line_block(b'a', 0, 1)[..40], &line_block(b'a', 0, 1)].concat();
+        let mut arrivals = arrivals(Expect::All);
+        arrivals.take(&torn);
+        assert_fault(&arrivals, "no line: ");
+        arrivals.killed(Instant::now());
+        arrivals.take(&torn);
+        assert_eq!((arrivals.torn_lines, arrivals.faults().len()), (1, 1));
+    }
+}
