@@ -375,11 +375,3 @@ fn a_log_directory_that_is_a_file_ends_the_start() {
         &format!("cannot open the log of use_buffering: cannot list {path}: Not a directory"),
     );
 }
-
-#[test]
-fn a_read_only_disk_ends_the_start() {
-    let world = World::new();
-    let Some(disk) = SmallDisk::mount(world.path("base"), DISK_BYTES) else { return };
-    disk.forbid_writing();
-    start_error(&world, "cannot open the log of use_buffering: cannot ");
-}
