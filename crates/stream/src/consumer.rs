@@ -387,7 +387,7 @@ impl Consumer {
             state.first += 1;
             state.next = state.next.saturating_sub(1);
         }
-        let ring = self.options.durable.is_some() && state.log.count_answer(&self.options);
+        state.log.count_answer();
         drop(state);
         count(&self.counts, records);
         let mut last = false;
@@ -404,7 +404,7 @@ impl Consumer {
         if last && let Some(log) = self.log.get().and_then(|log| log.inner.upgrade()) {
             log.answered();
         }
-        if ring && let Some(log) = self.log.get() {
+        if let Some(log) = self.log.get() {
             log.commit.ring();
         }
         self.has_room();

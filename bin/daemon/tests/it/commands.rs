@@ -298,6 +298,7 @@ fn a_consumer_that_is_set_back_gets_everything_again() {
     assert!(wait(|| requests(&world).is_empty()));
     let mut twice = numbers(&sink.lines());
     assert_eq!(twice.split_off(LINES), twice, "twice the same, in order");
+    until_delivered(&world);
     // By time, which is before everything was written.
     ask(&world, "stream rewind out --to-time -1h");
     sink.until_lines(3 * LINES);

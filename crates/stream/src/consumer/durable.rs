@@ -86,15 +86,9 @@ const PATIENCE_BYTES_PER_SECOND: u64 = 150_000_000;
 const PATIENCE_MAX: Duration = Duration::from_millis(100);
 
 impl LogState {
-    /// Counts an answer; true if the cursor is to be written now.
-    pub(super) fn count_answer(&mut self, options: &super::ConsumerOptions) -> bool {
-        self.answers += 1;
-        let count = options.durable.map_or(1, |durable| durable.cursor_update_count.max(1));
-        let due = self.answers >= count;
-        if due {
-            self.answers = 0;
-        }
-        due
+    /// Counts an answer.
+    pub(super) fn count_answer(&mut self) {
+        self.answers = self.answers.saturating_add(1);
     }
 }
 
@@ -201,6 +195,17 @@ impl Consumer {
                 + waiting().map(|entry| entry.bytes as u64).sum::<u64>(),
             seen_ns: now_ns,
         }
+    }
+
+    /// True once for every `cursor_update_count` answers.
+    pub(crate) fn take_cursor_due(&self) -> bool {
+        let count = self.options.durable.map_or(1, |durable| durable.cursor_update_count.max(1));
+        let mut state = self.lock();
+        let is_due = state.log.answers >= count || state.log.pinned.is_some();
+        if is_due {
+            state.log.answers = 0;
+        }
+        is_due
     }
 
     /// What a source with a batch for it is to do.

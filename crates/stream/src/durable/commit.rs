@@ -45,6 +45,8 @@ pub(super) struct Committer {
     carried: LogState,
     /// When what waits for consumers whose cursors stand still was last written.
     figures_at: Instant,
+    /// A cursor has moved by less than its `cursor_update_count`, and is written a little later.
+    is_behind: bool,
 }
 
 /// What one commit does.
@@ -69,6 +71,7 @@ impl Committer {
             retry: None,
             carried: LogState::default(),
             figures_at: Instant::now(),
+            is_behind: false,
         };
         committer.count_segments();
         committer
@@ -115,7 +118,8 @@ impl Committer {
         if self.has_first_position() {
             return;
         }
-        let idle = self.unsynced_since.map_or(SLEEP_MAX, |_| STATE_SYNC_INTERVAL);
+        let has_more = self.unsynced_since.is_some() || self.is_behind;
+        let idle = if has_more { STATE_SYNC_INTERVAL } else { SLEEP_MAX };
         inner.commit.wait(idle);
         let bytes = inner.queue().pending_bytes as u64;
         if bytes < settings.commit_bytes && !inner.is_ending() {
@@ -184,14 +188,19 @@ impl Committer {
         if figures_due {
             self.figures_at = Instant::now();
         }
+        self.is_behind = false;
         for consumer in &queue.consumers {
             let cursor = consumer.cursor(queue.next, now_ns);
             let name = &*consumer.options().name;
+            let is_due = figures_due || consumer.take_cursor_due();
             let is_news = |known: &CursorState| {
-                let figures = (known.messages, known.bytes) != (cursor.messages, cursor.bytes);
-                known.sequence != cursor.sequence || figures_due && figures
+                (known.sequence, known.messages, known.bytes)
+                    != (cursor.sequence, cursor.messages, cursor.bytes)
             };
-            if self.state.cursors.get(name).is_none_or(is_news) {
+            let known = self.state.cursors.get(name);
+            if known.is_some_and(is_news) && !is_due {
+                self.is_behind = true;
+            } else if known.is_none_or(is_news) {
                 work.change.cursors.insert(name.to_owned(), cursor);
             }
         }
