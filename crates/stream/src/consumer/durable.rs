@@ -288,7 +288,13 @@ impl Consumer {
                 state.held_bytes -= entry.bytes;
                 state.log.behind = Some(entry.sequence);
                 let want = self.want(entry.selection, entry.records, entry.bytes);
-                state.log.backlog.add(&want);
+                if entry.sequence < state.log.recount_below {
+                    // Once more it is counted when it is read.
+                    state.log.earlier.add(&want);
+                    self.counts.forget(entry.records);
+                } else {
+                    state.log.backlog.add(&want);
+                }
                 left.push((entry.sequence, want));
             }
             state.next = state.next.min(state.entries.len());

@@ -224,6 +224,31 @@ fn each_consumer_gets_its_own_messages_back_after_a_restart() {
     run.wait_until("all delivered", |figures| figures.segments <= 1);
 }
 
+/// It had caught up with what was read back, did not take it, and falls behind again: that waits on disk once more, and is
+/// counted once.
+#[test]
+fn what_was_read_back_and_given_up_again_is_counted_once() {
+    let storage = Arc::new(MemoryStorage::default());
+    let routes = [("TRUE", durable("out"))];
+    let run = Run::new(&storage, &routes);
+    run.append(&mut run.source(), 0, 50);
+    assert!(run.log.close(Duration::from_secs(5)));
+    drop(run);
+    let run = Run::new(&storage, &routes);
+    let out = &run.consumers["out"];
+    run.wait_until("it has caught up", |_| !out.is_behind());
+    assert!(out.held_bytes() >= 4 << 10, "{}: its window is full", out.held_bytes());
+    run.append(&mut run.source(), 50, 60);
+    assert!(out.is_behind());
+    run.balance();
+    assert_eq!(run.take("out", 60), texts(0, 60));
+    run.wait_until("it keeps up again", |_| !out.is_behind());
+    assert_eq!(out.counts().dropped(DropReason::Damaged), 0);
+    assert_eq!((out.counts().matched(), out.counts().delivered()), (60, 60));
+    assert_eq!(out.backlog(), (0, 0));
+    run.balance();
+}
+
 #[test]
 fn a_batch_of_which_little_is_wanted_is_written_without_the_rest() {
     let storage = Arc::new(MemoryStorage::default());

@@ -36,6 +36,11 @@ impl Connection {
             Ok(result) => result?,
             Err(_) => return Err(timed_out(limit)),
         };
+        if stream.local_addr()? == stream.peer_addr()? {
+            // Where nobody listens the kernel may choose the very port it connects to as its own: what we sent would come
+            // back to us and count as delivered.
+            return Err(io::Error::new(ErrorKind::ConnectionRefused, "connected to itself"));
+        }
         stream.set_nodelay(true)?;
         if config.keep_alive {
             let period = config.keep_alive_period.get();
@@ -149,4 +154,22 @@ async fn connect_to(address: SocketAddr, local_address: &str) -> io::Result<TcpS
     socket.set_reuseaddr(true)?;
     socket.bind(local)?;
     socket.connect(address).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_connection_to_itself_is_none() {
+        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let address = format!("127.0.0.1:{port}");
+        let config = TcpOutputConfig {
+            local_address: address.clone(),
+            address,
+            ..TcpOutputConfig::default()
+        };
+        let refused = Connection::open(&config).await.map(|_| ()).unwrap_err();
+        assert_eq!(refused.to_string(), "connected to itself");
+    }
 }

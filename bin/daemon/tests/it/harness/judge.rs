@@ -69,7 +69,7 @@ impl JudgeSink {
     /// Listens.
     pub(crate) fn open(&mut self) {
         assert!(self.thread.is_none(), "is open");
-        let listener = TcpListener::bind(self.port.address()).unwrap();
+        let listener = self.port.listen();
         listener.set_nonblocking(true).unwrap();
         self.shared.closing.store(false, Ordering::SeqCst);
         let (shared, judged) = (Arc::clone(&self.shared), self.judged.clone());

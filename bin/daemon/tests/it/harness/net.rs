@@ -1,6 +1,7 @@
 //! Ports that nobody else gets.
 
-use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
+use std::time::{Duration, Instant};
 
 use socket2::{Domain, Socket, Type};
 
@@ -40,6 +41,18 @@ impl Port {
 
     pub(crate) fn address(&self) -> SocketAddr {
         SocketAddr::from((Ipv4Addr::LOCALHOST, self.number))
+    }
+
+    /// Listens; another process may have the port for a moment, for a connection of its own.
+    pub(crate) fn listen(&self) -> TcpListener {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        loop {
+            match TcpListener::bind(self.address()) {
+                Ok(listener) => return listener,
+                Err(error) => assert!(Instant::now() < deadline, "{}: {error}", self.address()),
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
 }
 

@@ -59,7 +59,7 @@ impl TcpSink {
     /// Listens, also again after it was closed.
     pub(crate) fn reopen(&mut self) {
         assert!(self.acceptor.is_none(), "is open");
-        let listener = TcpListener::bind(self.port.address()).unwrap();
+        let listener = self.port.listen();
         listener.set_nonblocking(true).unwrap();
         self.shared.closing.store(false, Ordering::SeqCst);
         self.shared.leaving.store(false, Ordering::SeqCst);
