@@ -17,7 +17,7 @@ const ROUNDS: u64 = 15;
 /// The log is committed this often unless configured otherwise.
 const COMMIT_INTERVAL: Duration = Duration::from_millis(10);
 /// How late the daemon may be with a commit, and with taking note of what the kernel took from it, on a busy machine.
-const SLACK: Duration = Duration::from_millis(500);
+const SLACK: Duration = Duration::from_secs(3);
 /// Bytes per second of all sources together: what the daemon can take beside the test.
 const RATE: u64 = if cfg!(debug_assertions) { 8_000_000 } else { 20_000_000 };
 /// Bytes after which a source's file is rotated.
