@@ -246,8 +246,11 @@ fn a_full_disk_costs_an_output_that_says_drop_what_it_has_no_room_for() {
     let dropped = report.output("net", "DropMessageCount-full");
     assert!(dropped > 0, "{}", report.text);
     scene.disk.make_room();
-    daemon.until_logged("the log can be written again");
-    // A sign that what comes now is kept again.
+    daemon.until_report("all written", |report| {
+        let pending = report.number("Globals", "Log", "PendingBatchCount");
+        pending == 0 && report.text_of("Globals", "Log", "Stuck").is_none()
+    });
+    // What comes now is kept again.
     scene.write(1_000);
     scene.until_in_file(&daemon, 0);
     scene.sink.open();

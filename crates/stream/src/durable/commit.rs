@@ -353,17 +353,21 @@ impl Committer {
         self.inner.room.notify_waiters();
     }
 
+    /// The first batch that somebody needs, and the number of the next one. Cursors that could not be written count too:
+    /// that they can be may need the very space that what they have passed takes.
+    fn needed(&self) -> (u64, u64) {
+        let carried = &self.carried.cursors;
+        let known = self.state.cursors.iter().filter(|(name, _)| !carried.contains_key(*name));
+        let cursors = known.chain(carried).map(|(_, cursor)| cursor.sequence);
+        let pending = self.inner.queue().pending.front().map(|first| first.sequence);
+        let next = self.state.next_sequence.max(self.carried.next_sequence);
+        (cursors.chain(pending).min().unwrap_or(next), next)
+    }
+
     /// Removes segments that no consumer needs any more and that are not kept for other reasons.
     fn release_segments(&mut self) {
         let inner = Arc::clone(&self.inner);
-        let mut needed = self.state.cursors.values().map(|cursor| cursor.sequence).min();
-        {
-            let queue = inner.queue();
-            if let Some(first) = queue.pending.front() {
-                needed = Some(needed.map_or(first.sequence, |needed| needed.min(first.sequence)));
-            }
-        }
-        let needed = needed.unwrap_or(self.state.next_sequence);
+        let (needed, next) = self.needed();
         let short_of_space = self.retry.is_some();
         loop {
             let segments: Vec<_> = self.writer.segments().copied().collect();
@@ -371,7 +375,7 @@ impl Committer {
             let is_delivered = match rest.first() {
                 Some(second) => second.first() <= needed,
                 // The only one is given up only where its space is needed.
-                None => short_of_space && needed >= self.state.next_sequence,
+                None => short_of_space && needed >= next,
             };
             let closed_ns = rest.first().map_or(i64::MAX, |second| second.created_ns);
             let age = inner.clock.now_ns().saturating_sub(closed_ns).max(0).unsigned_abs();

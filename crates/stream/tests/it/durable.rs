@@ -357,6 +357,30 @@ fn while_the_disk_is_full_the_consumer_that_drops_loses_and_others_wait() {
     run.balance();
 }
 
+/// What was delivered frees its own space, although not even that it was can be written.
+#[test]
+fn a_disk_that_is_full_of_what_was_delivered_is_freed() {
+    let storage = Arc::new(MemoryStorage::default());
+    let run = Run::with(
+        &storage,
+        &[("TRUE", durable("out"))],
+        DurableSettings { segment_bytes: 1 << 20, ..settings() },
+    );
+    let mut source = run.source();
+    run.append(&mut source, 0, 1_000);
+    run.wait_until("written", |figures| figures.pending.0 == 0);
+    storage.set_full(true);
+    assert_eq!(run.take("out", 1_000), texts(0, 1_000));
+    run.wait_until("its space is given back", |figures| figures.segments == 0);
+    storage.set_full(false);
+    run.wait_until("written again", |figures| figures.stuck.is_none());
+    run.append(&mut source, 1_000, 1_100);
+    assert!(run.log.close(Duration::from_secs(5)));
+    drop(run);
+    let run = Run::new(&storage, &[("TRUE", durable("out"))]);
+    assert_eq!(run.take("out", 100), texts(1_000, 1_100));
+}
+
 #[test]
 fn while_the_disk_is_full_consumers_that_keep_up_go_on() {
     let storage = Arc::new(MemoryStorage::default());
