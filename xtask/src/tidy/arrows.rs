@@ -11,6 +11,8 @@ const CRATES: &[(&str, &[&str])] = &[
     ("goregex", &[]),
     ("datetime", &[]),
     ("lpeg", &[]),
+    ("luatext", &[]),
+    ("circular-buffer", &["luatext"]),
     ("config", &[]),
     ("matcher", &["message", "goregex"]),
     ("wire", &["message"]),
