@@ -13,6 +13,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("lpeg", &[]),
     ("luatext", &[]),
     ("circular-buffer", &["luatext"]),
+    ("sketches", &["luatext"]),
     ("config", &[]),
     ("matcher", &["message", "goregex"]),
     ("wire", &["message"]),
