@@ -11,9 +11,11 @@ const CRATES: &[(&str, &[&str])] = &[
     ("goregex", &[]),
     ("datetime", &[]),
     ("lpeg", &[]),
+    ("luatext", &[]),
     ("config", &[]),
     ("matcher", &["message", "goregex"]),
     ("wire", &["message"]),
+    ("sandbox", &["message", "wire", "datetime", "lpeg", "luatext", "circular-buffer", "sketches"]),
     ("stream", &["message", "matcher"]),
     ("logstream", &["goregex"]),
     ("plugin", &["message", "config", "stream", "datetime"]),
@@ -23,7 +25,7 @@ const CRATES: &[(&str, &[&str])] = &[
 
 /// The libraries that a plugin may depend on: the contracts, and formats that several plugins share.
 const FOR_PLUGINS: &[&str] =
-    &["plugin", "message", "config", "wire", "datetime", "goregex", "logstream"];
+    &["plugin", "message", "config", "wire", "datetime", "goregex", "logstream", "sandbox"];
 
 /// The libraries that tests of plugins may use as well.
 const FOR_PLUGIN_TESTS: &[&str] = &["testkit", "engine", "stream", "matcher"];
