@@ -7,7 +7,7 @@ use heka_config::{Problem, Problems};
 use heka_message::NameRegistry;
 use heka_plugin::{
     FeedMaker, Filter, Input, InputCounts, LimitedLog, MakeDecoder, Output, PluginCounts, Pools,
-    Reporter, StartContext, StartError,
+    Reload, Reporter, StartContext, StartError,
 };
 use heka_stream::{
     Clock, Consumer, ConsumerOptions, DropReason, FullAction, Route, SourceCounts, Storage, Stream,
@@ -24,7 +24,7 @@ use crate::own_messages;
 use crate::plan::{ConsumerPart, InputPart, Part, Plan};
 use crate::report::{ConsumerHandle, Handles, InputHandle, Report};
 use crate::requests::{AllUnderWay, Requests};
-use crate::shared::Shared;
+use crate::shared::{FilterLimits, Shared};
 use crate::supervise::start_guarded;
 use crate::waits;
 
@@ -48,7 +48,7 @@ pub enum Control {
     Stop,
     /// Write the report to the log.
     Report,
-    /// Outputs open their files anew.
+    /// Outputs open their files anew, and plugins load scripts anew that changed.
     Reopen,
 }
 
@@ -139,7 +139,11 @@ impl Engine {
         }
         let filter_tasks: Vec<_> = filters
             .into_iter()
-            .map(|(runner, first)| tokio::spawn(runner.run(first, Arc::clone(&shared))))
+            .map(|(runner, first)| {
+                let consumer = Arc::clone(&runner.consumer);
+                let run = runner.run(Some(first), Arc::clone(&shared));
+                (consumer, tokio::spawn(async { drop(run.await) }))
+            })
             .collect();
         let input_tasks: Vec<_> = inputs
             .into_iter()
@@ -159,7 +163,10 @@ impl Engine {
             tokio::select! {
                 command = control.recv() => match command {
                     Some(Control::Report) => log_report(&handles),
-                    Some(Control::Reopen) => reopen(&reopeners),
+                    Some(Control::Reopen) => {
+                        reopen(&reopeners);
+                        shared.context.reload.bump();
+                    }
                     Some(Control::Stop) | None => break,
                 },
                 _ = report.tick(), if reports => own_messages::report(&shared, &handles),
@@ -197,7 +204,7 @@ async fn stop_when_full(shared: Arc<Shared>, consumer: Arc<Consumer>) {
 
 struct Tasks {
     inputs: Vec<JoinHandle<()>>,
-    filters: Vec<JoinHandle<()>>,
+    filters: Vec<(Arc<Consumer>, JoinHandle<()>)>,
     outputs: Vec<JoinHandle<()>>,
 }
 
@@ -235,8 +242,11 @@ async fn shutdown(
             () = gone.wait() => {}
         }
     }
-    handles.filters().for_each(|filter| filter.consumer.close());
-    finish(tasks.filters, shared, || ()).await;
+    // One after the other: what one says at its end may be for those behind it.
+    for (consumer, task) in tasks.filters {
+        consumer.close();
+        finish(vec![task], shared, || ()).await;
+    }
     handles.outputs().for_each(|output| output.consumer.close());
     finish(tasks.outputs, shared, || ()).await;
     deadline.abort();
@@ -354,10 +364,11 @@ impl<'a> Starter<'a> {
             decoders,
             log: None,
             letters: durable::dead_letters(plan, settings, &names),
+            reload: Reload::default(),
+            filters: None,
         };
-        let loops = u8::try_from(globals.message_loops()).unwrap_or(u8::MAX);
         let letters = context.letters.clone();
-        let shared = Shared::new(stream.clone(), context, loops);
+        let shared = Shared::new(stream.clone(), context, FilterLimits::from(globals));
         let engine = Engine {
             shared,
             handles: Handles { inputs: Vec::new(), consumers: Vec::new(), stream, letters },
@@ -471,6 +482,7 @@ impl<'a> Starter<'a> {
         for part in &self.plan.filters {
             let section = &part.part.section;
             let context = self.context(&section.name);
+            let made_after = context.reload.generation();
             let Some(first) = self.instance(section, || part.part.prepared.start(&context)) else {
                 continue;
             };
@@ -480,7 +492,7 @@ impl<'a> Starter<'a> {
                 name: Arc::clone(&handle.name),
                 type_name: part.part.def.name,
                 prepared: Arc::clone(&part.part.prepared),
-                matcher: part.matcher.clone(),
+                matcher: Arc::new(part.matcher.clone()),
                 consumer,
                 retries: part.common.retries,
                 can_exit: part.can_exit(),
@@ -489,6 +501,7 @@ impl<'a> Starter<'a> {
                 ledger: Arc::clone(&handle.injected),
                 reporter: handle.reporter.clone(),
                 context,
+                made_after,
             };
             self.engine.handles.consumers.push(handle);
             self.engine.filters.push((runner, first));

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 
+use heka_config::Globals;
 use heka_plugin::{StartContext, Stop, StopSwitch};
 use heka_stream::{DropReason, Route, Stream};
 use std::sync::{Mutex, PoisonError};
@@ -12,7 +13,7 @@ use tokio::sync::Notify;
 pub(crate) struct Shared {
     pub(crate) stream: Stream,
     pub(crate) context: StartContext,
-    pub(crate) loops_max: u8,
+    pub(crate) limits: FilterLimits,
     /// Inputs stop reading; outputs hold nothing back any more.
     pub(crate) stop: StopSwitch,
     /// The shutdown's deadline passed.
@@ -24,12 +25,42 @@ pub(crate) struct Shared {
     failed: AtomicBool,
 }
 
+/// What the daemon's own section says of all filters.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct FilterLimits {
+    pub(crate) loops_max: u8,
+    pub(crate) process_inject_max: u32,
+    pub(crate) timer_inject_max: u32,
+    pub(crate) process_duration_max_ns: u64,
+}
+
+impl From<&Globals> for FilterLimits {
+    fn from(globals: &Globals) -> Self {
+        Self {
+            loops_max: u8::try_from(globals.message_loops()).unwrap_or(u8::MAX),
+            process_inject_max: globals.max_process_inject,
+            timer_inject_max: globals.max_timer_inject,
+            process_duration_max_ns: globals.max_process_duration,
+        }
+    }
+}
+
+/// Why a filter or output is gone for good.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Gone<'a> {
+    pub(crate) error: &'a str,
+    /// It said so itself; else it failed too often.
+    pub(crate) at_its_wish: bool,
+    /// It has announced that itself.
+    pub(crate) announced: bool,
+}
+
 impl Shared {
-    pub(crate) fn new(stream: Stream, context: StartContext, loops_max: u8) -> Arc<Self> {
+    pub(crate) fn new(stream: Stream, context: StartContext, limits: FilterLimits) -> Arc<Self> {
         Arc::new(Self {
             stream,
             context,
-            loops_max,
+            limits,
             stop: StopSwitch::new().0,
             abandon: StopSwitch::new().0,
             wanted: Notify::new(),
@@ -65,18 +96,22 @@ impl Shared {
         Ok(())
     }
 
-    /// A filter or output (name, type, whether it may exit) failed for good: it is removed and announced where it
+    /// A filter or output (name, type, whether it may exit) is gone for good: it is removed and announced where it
     /// may exit, else the daemon stops in order.
     pub(crate) fn consumer_gone(
         &self,
         consumer: &Arc<heka_stream::Consumer>,
         (name, type_name, can_exit): (&str, &str, bool),
-        error: &str,
+        gone: Gone<'_>,
     ) {
         if self.abandon.signal().is_set() {
             return;
         }
-        tracing::error!(plugin = name, error, "max retries exceeded");
+        let error = gone.error;
+        match gone.at_its_wish {
+            true => tracing::error!(plugin = name, error, "has ended for good"),
+            false => tracing::error!(plugin = name, error, "max retries exceeded"),
+        }
         if !can_exit {
             tracing::error!(plugin = name, "has stopped, shutting down");
             self.request_shutdown(1);
@@ -84,7 +119,9 @@ impl Shared {
         }
         self.remove_route(consumer);
         let lost = consumer.give_up(DropReason::Stopped, true);
-        crate::own_messages::announce(self, name, type_name, error);
+        if !gone.announced {
+            crate::own_messages::announce(self, name, type_name, error);
+        }
         tracing::error!(plugin = name, lost, "removed, its messages are dropped");
     }
 

@@ -16,7 +16,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("wire", &["message"]),
     ("stream", &["message", "matcher"]),
     ("logstream", &["goregex"]),
-    ("plugin", &["message", "config", "stream", "datetime"]),
+    ("plugin", &["message", "matcher", "config", "stream", "datetime"]),
     ("engine", &["message", "matcher", "config", "wire", "stream", "plugin"]),
     ("testkit", &["message", "matcher", "config", "wire", "stream", "plugin", "engine"]),
 ];

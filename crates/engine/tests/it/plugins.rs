@@ -20,6 +20,7 @@ pub(crate) const PLUGINS: &[PluginDef] = &[
     PluginDef::splitter::<LineSplitter>(),
     PluginDef::filter::<EchoFilter>(),
     PluginDef::filter::<TallyFilter>(),
+    PluginDef::filter::<MoodyFilter>(),
     PluginDef::input::<NumbersInput>(),
     PluginDef::encoder::<RawEncoder>(),
     PluginDef::output::<CollectOutput>(),
@@ -398,6 +399,84 @@ impl Filter for TallyFilter {
         }
         let tally = vec![format!("{} {}", self.count, self.sum)];
         collected().lock().unwrap().insert(self.config.key.clone(), tally);
+        Ok(())
+    }
+}
+
+/// Ends when it is told to, and says what happens to it.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct MoodyFilterConfig {
+    /// Where what it saw can be seen.
+    key: String,
+    /// Ends at this payload.
+    exit_at: String,
+    /// Announces its end itself.
+    announces: bool,
+    /// What it injects at the end.
+    last_words: String,
+}
+
+impl PluginConfig for MoodyFilterConfig {}
+
+pub(crate) struct MoodyFilter(MoodyFilterConfig);
+
+impl Plugin for MoodyFilter {
+    const NAME: &'static str = "MoodyFilter";
+    const PAGE: &'static str = "# MoodyFilter\n";
+    type Config = MoodyFilterConfig;
+
+    fn start(config: &Self::Config, _: &StartContext) -> Result<Self, StartError> {
+        note(&config.key, "started");
+        Ok(Self(config.clone()))
+    }
+}
+
+/// Adds a line to what was collected under a name.
+pub(crate) fn note(key: &str, line: &str) {
+    let mut collected = collected().lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    collected.entry(key.to_owned()).or_default().push(line.to_owned());
+}
+
+impl MoodyFilter {
+    fn say(context: &mut FilterContext, message_type: &str, text: &str) {
+        let mut record = context.inject(0).unwrap();
+        record.message_type(message_type).logger("hekad").payload(text);
+        record.commit().unwrap();
+    }
+}
+
+impl Filter for MoodyFilter {
+    fn process(
+        &mut self,
+        delivery: &Delivery,
+        context: &mut FilterContext,
+    ) -> Result<(), FilterError> {
+        for message in delivery.records() {
+            let payload = String::from_utf8_lossy(message.payload()).into_owned();
+            note(&self.0.key, &payload);
+            if payload == self.0.exit_at && self.0.announces {
+                Self::say(context, "heka.sandbox-terminated", "enough");
+                return Err(FilterError::exit_announced("enough"));
+            }
+            if payload == self.0.exit_at {
+                Self::say(context, "words", "before the end");
+                return Err(FilterError::exit("enough"));
+            }
+        }
+        Ok(())
+    }
+
+    fn reload(&mut self, context: &mut FilterContext) -> Result<(), FilterError> {
+        note(&self.0.key, "reloaded");
+        Self::say(context, "words", "reloaded");
+        Ok(())
+    }
+
+    fn stop(&mut self, context: &mut FilterContext) -> Result<(), FilterError> {
+        if !self.0.last_words.is_empty() {
+            Self::say(context, "words", &self.0.last_words);
+        }
         Ok(())
     }
 }
