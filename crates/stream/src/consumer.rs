@@ -386,10 +386,7 @@ impl Consumer {
         let published = entry.published.take();
         let settlement = entry.settlement.take();
         state.held_bytes -= bytes;
-        while state.entries.pop_front_if(|entry| entry.place == Place::Done).is_some() {
-            state.first += 1;
-            state.next = state.next.saturating_sub(1);
-        }
+        state.forget_done();
         state.log.count_answer();
         drop(state);
         count(&self.counts, records);
@@ -439,6 +436,14 @@ impl Consumer {
 }
 
 impl State {
+    /// Lets go of what is done at the begin.
+    fn forget_done(&mut self) {
+        while self.entries.pop_front_if(|entry| entry.place == Place::Done).is_some() {
+            self.first += 1;
+            self.next = self.next.saturating_sub(1);
+        }
+    }
+
     fn push(&mut self, entry: Entry) {
         self.held_bytes += entry.bytes;
         self.entries.push_back(entry);
