@@ -18,6 +18,8 @@ use tokio::time::Instant;
 
 use crate::filter::driver::{Driver, Saving};
 use crate::filter_state::StateFile;
+use crate::plan::ConsumerRules;
+use crate::report::ConsumerHandle;
 use crate::shared::{Gone, Shared};
 use crate::supervise::{Backoff, panic_text, start_guarded};
 
@@ -26,20 +28,20 @@ const STATE_DIRECTORY: &str = "filter_state";
 
 /// A filter, ready to run.
 pub(crate) struct FilterRunner {
-    pub(crate) name: Arc<str>,
-    pub(crate) type_name: &'static str,
-    pub(crate) prepared: Arc<dyn Prepared<dyn Filter>>,
-    pub(crate) matcher: Arc<Matcher>,
+    name: Arc<str>,
+    type_name: &'static str,
+    prepared: Arc<dyn Prepared<dyn Filter>>,
+    matcher: Arc<Matcher>,
     pub(crate) consumer: Arc<Consumer>,
-    pub(crate) retries: Retries,
-    pub(crate) can_exit: bool,
-    pub(crate) ticker_interval: Option<Duration>,
-    pub(crate) counts: Arc<PluginCounts>,
-    pub(crate) ledger: Arc<SourceCounts>,
-    pub(crate) reporter: Reporter,
-    pub(crate) context: StartContext,
+    retries: Retries,
+    can_exit: bool,
+    ticker_interval: Option<Duration>,
+    counts: Arc<PluginCounts>,
+    ledger: Arc<SourceCounts>,
+    reporter: Reporter,
+    context: StartContext,
     /// The reload before its first instance was made.
-    pub(crate) made_after: u64,
+    made_after: u64,
 }
 
 /// How a filter ended.
@@ -49,11 +51,43 @@ pub(crate) enum End {
     Drained,
     /// It ended by itself, for good.
     Gone(String),
-    /// The daemon ends, and did not wait for it any longer.
+    /// The daemon ends, because of it or without waiting for it any longer.
     Abandoned,
 }
 
+/// What a filter's section says.
+pub(crate) struct FilterSettings<'a> {
+    pub(crate) rules: ConsumerRules<'a>,
+    pub(crate) prepared: Arc<dyn Prepared<dyn Filter>>,
+    pub(crate) matcher: Arc<Matcher>,
+}
+
 impl FilterRunner {
+    /// What runs the filter behind a handle; its first instance was or will be made in `context`, after a reload.
+    pub(crate) fn new(
+        handle: &ConsumerHandle,
+        settings: FilterSettings<'_>,
+        context: StartContext,
+        made_after: u64,
+    ) -> Self {
+        let rules = settings.rules;
+        Self {
+            name: Arc::clone(&handle.name),
+            type_name: handle.type_name,
+            prepared: settings.prepared,
+            matcher: settings.matcher,
+            consumer: Arc::clone(&handle.consumer),
+            retries: rules.common.retries,
+            can_exit: rules.can_exit(),
+            ticker_interval: rules.ticker_interval(),
+            counts: Arc::clone(&handle.counts),
+            ledger: Arc::clone(&handle.injected),
+            reporter: handle.reporter.clone(),
+            context,
+            made_after,
+        }
+    }
+
     fn filter_context(&self, shared: &Shared) -> FilterContext {
         let StartContext { hostname, pid, .. } = &self.context;
         let envelope = Envelope::new(&self.name).hostname(hostname).pid(*pid);
@@ -115,8 +149,8 @@ impl FilterRunner {
             let error = match self.run_once(instance.take(), &shared).await {
                 Ok(()) => return End::Drained,
                 Err(FilterError::Exit { why, announced }) => {
-                    self.leave(&shared, Gone { error: &why, at_its_wish: true, announced });
-                    return End::Gone(why);
+                    let gone = Gone { error: &why, at_its_wish: true, announced };
+                    return if self.leave(&shared, gone) { End::Gone(why) } else { End::Abandoned };
                 }
                 Err(FilterError::Fatal(error)) => error,
             };
@@ -129,20 +163,20 @@ impl FilterRunner {
             backoff.ran_for(began.elapsed());
             let mut abandon = shared.abandon.signal();
             if !backoff.wait(&mut abandon).await {
-                if abandon.is_set() {
-                    return End::Abandoned;
-                }
-                self.leave(&shared, Gone { error: &error, at_its_wish: false, announced: false });
-                return End::Gone(error);
+                let gone = Gone { error: &error, at_its_wish: false, announced: false };
+                return if self.leave(&shared, gone) { End::Gone(error) } else { End::Abandoned };
             }
             tracing::info!(plugin = &*self.name, attempt = backoff.attempts(), "restarting filter");
             self.consumer.set_trouble(None);
         }
     }
 
-    fn leave(&self, shared: &Shared, gone: Gone<'_>) {
-        let plugin = (&*self.name, self.type_name, self.can_exit);
-        shared.consumer_gone(&self.consumer, plugin, gone);
+    /// Ends for good; true if the daemon goes on without it.
+    fn leave(&self, shared: &Shared, gone: Gone<'_>) -> bool {
+        // One that was unloaded may end in any way.
+        let can_exit = self.can_exit || self.consumer.is_closed() && !shared.stopping();
+        let plugin = (&*self.name, self.type_name, can_exit);
+        shared.consumer_gone(&self.consumer, plugin, gone)
     }
 
     /// Runs one instance to its end: the one that is there, or else a new one.

@@ -256,7 +256,7 @@ impl Desk {
 
     fn rewind(&self, rewind: &RewindRequest) -> Result<(), RequestError> {
         let (consumer, sequence) = (rewind.consumer.clone(), rewind.sequence);
-        let handle = self.handles.consumers.iter().find(|handle| *handle.name == *consumer);
+        let handle = self.handles.consumers.find(&consumer);
         let Some(handle) = handle else { return Err(RequestError::NoConsumer(consumer)) };
         let log = self.handles.stream.log().filter(|_| handle.consumer.is_durable());
         let Some(log) = log else { return Err(RequestError::NotBuffered(consumer)) };

@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 
 use heka_config::Globals;
+use heka_matcher::CompileError;
 use heka_plugin::{StartContext, Stop, StopSwitch};
-use heka_stream::{DropReason, Route, Stream};
-use std::sync::{Mutex, PoisonError};
+use heka_stream::{Consumer, DropReason, Route, Stream};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
 /// The daemon as its runners see it.
@@ -90,22 +91,39 @@ impl Shared {
         self.exit_code.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn set_routes(&self, routes: Vec<Route>) -> Result<(), heka_matcher::CompileError> {
-        self.stream.set_routes(&routes)?;
-        *self.routes.lock().unwrap_or_else(PoisonError::into_inner) = routes;
+    /// Sets the routes of the configuration; those of filters that were loaded before come behind them.
+    pub(crate) fn set_first_routes(&self, routes: Vec<Route>) -> Result<(), CompileError> {
+        let mut current = self.routes();
+        let mut all = routes;
+        all.extend(current.iter().cloned());
+        self.stream.set_routes(&all)?;
+        *current = all;
         Ok(())
     }
 
+    pub(crate) fn add_route(&self, route: Route) -> Result<(), CompileError> {
+        let mut current = self.routes();
+        let mut all = current.clone();
+        all.push(route);
+        self.stream.set_routes(&all)?;
+        *current = all;
+        Ok(())
+    }
+
+    fn routes(&self) -> MutexGuard<'_, Vec<Route>> {
+        self.routes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// A filter or output (name, type, whether it may exit) is gone for good: it is removed and announced where it
-    /// may exit, else the daemon stops in order.
+    /// may exit, else the daemon stops in order. True if it is removed.
     pub(crate) fn consumer_gone(
         &self,
-        consumer: &Arc<heka_stream::Consumer>,
+        consumer: &Arc<Consumer>,
         (name, type_name, can_exit): (&str, &str, bool),
         gone: Gone<'_>,
-    ) {
+    ) -> bool {
         if self.abandon.signal().is_set() {
-            return;
+            return false;
         }
         let error = gone.error;
         match gone.at_its_wish {
@@ -115,24 +133,36 @@ impl Shared {
         if !can_exit {
             tracing::error!(plugin = name, "has stopped, shutting down");
             self.request_shutdown(1);
-            return;
+            return false;
         }
         self.remove_route(consumer);
+        if let Some(log) = self.stream.log() {
+            log.retire(consumer);
+        }
         let lost = consumer.give_up(DropReason::Stopped, true);
         if !gone.announced {
             crate::own_messages::announce(self, name, type_name, error);
         }
-        tracing::error!(plugin = name, lost, "removed, its messages are dropped");
+        tracing::error!(plugin = name, lost, "removed, what it had in memory is dropped");
+        true
     }
 
-    /// A consumer's plugin is gone for good: nothing is routed to it any more.
-    fn remove_route(&self, consumer: &Arc<heka_stream::Consumer>) {
-        let mut routes = self.routes.lock().unwrap_or_else(PoisonError::into_inner);
+    /// Nothing is routed to a consumer any more, and it is closed.
+    pub(crate) fn remove_route(&self, consumer: &Arc<Consumer>) {
+        let mut routes = self.routes();
         routes.retain(|route| !Arc::ptr_eq(&route.consumer, consumer));
-        consumer.close();
         if let Err(error) = self.stream.set_routes(&routes) {
             // The closed consumer refuses and counts what is still routed to it.
             tracing::error!(%error, "routes not changed");
         }
+        // Sources that wait for its room go on, by the new routes.
+        consumer.close();
     }
+}
+
+/// Stops the daemon when a consumer with `full_action = "shutdown"` is full.
+pub(crate) async fn stop_when_full(shared: Arc<Shared>, consumer: Arc<Consumer>) {
+    consumer.overflowed().await;
+    tracing::error!(plugin = &*consumer.options().name, "its buffer is full, shutting down");
+    shared.request_shutdown(1);
 }

@@ -1,10 +1,6 @@
 //! Filters that end by themselves, say something at the end, and look at their files again.
 
-use std::sync::Arc;
-use std::time::Duration;
-
 use heka_engine::{Control, Exit};
-use heka_stream::MemoryStorage;
 
 use crate::Running;
 use crate::plugins::lines_of;
