@@ -18,7 +18,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("sandbox", &["message", "wire", "datetime", "lpeg", "luatext", "circular-buffer", "sketches"]),
     ("stream", &["message", "matcher"]),
     ("logstream", &["goregex"]),
-    ("plugin", &["message", "config", "stream", "datetime"]),
+    ("plugin", &["message", "matcher", "config", "stream", "datetime"]),
     ("engine", &["message", "matcher", "config", "wire", "stream", "plugin"]),
     ("testkit", &["message", "matcher", "config", "wire", "stream", "plugin", "engine"]),
 ];

@@ -9,7 +9,7 @@ use heka_matcher::Matcher;
 use heka_message::{Envelope, NameRegistry, RecordBuilder, Value};
 use heka_plugin::{
     Decode, DecodeError, Decoder, Feed, FeedMaker, FeedSettings, Frames, InputCounts, LimitedLog,
-    MakeDecoder, Oversize, Pools, Prepared, Scan, Splitter, StartContext, StartError,
+    MakeDecoder, Oversize, Pools, Prepared, Reload, Scan, Splitter, StartContext, StartError,
 };
 use heka_stream::{
     Consumer, ConsumerOptions, ManualClock, MemoryStorage, Route, SourceCounts, Stream,
@@ -123,6 +123,8 @@ impl World {
             decoders: Arc::new(Decoders),
             log: None,
             letters: None,
+            reload: Reload::default(),
+            filters: None,
         };
         let maker = FeedMaker {
             splitter: Arc::new(Made(|| Box::new(Lines) as Box<dyn Splitter>)),
