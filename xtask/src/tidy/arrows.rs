@@ -11,6 +11,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("goregex", &[]),
     ("datetime", &[]),
     ("lpeg", &[]),
+    ("luatext", &[]),
     ("config", &[]),
     ("matcher", &["message", "goregex"]),
     ("wire", &["message"]),
