@@ -81,7 +81,7 @@ impl ByteSet {
             std::iter::from_fn(move || {
                 let bit = rest.trailing_zeros();
                 rest &= rest.wrapping_sub(1);
-                (bit < 64).then_some(first + bit as u8)
+                (bit < 64).then(|| first + bit as u8)
             })
         })
     }

@@ -3,7 +3,9 @@
 //! Here: the syntax that Lua 5.1 checks, and what C's `printf` writes for it. Not here: arguments and their types.
 
 use crate::error::Error;
-use crate::number::{Decimal, scaled, to_int32, to_signed, to_unsigned, write_integer, write_padded};
+use crate::number::{
+    Decimal, scaled, to_int32, to_signed, to_unsigned, write_integer, write_padded,
+};
 
 /// Bytes that a directive makes of a number at most: 309 digits, a point, 99 digits and a sign, or its width.
 pub const ITEM_BYTES_MAX: usize = 512;
@@ -220,14 +222,7 @@ impl Directive {
         }
     }
 
-    fn write_digits(
-        &self,
-        prefix: &[u8],
-        integer: u64,
-        base: u64,
-        upper: bool,
-        out: &mut Vec<u8>,
-    ) {
+    fn write_digits(&self, prefix: &[u8], integer: u64, base: u64, upper: bool, out: &mut Vec<u8>) {
         let letters: &[u8; 16] = if upper { b"0123456789ABCDEF" } else { b"0123456789abcdef" };
         // 2^64 has 22 octal digits; a precision can ask for more.
         let mut text = [b'0'; FORM_MAX + 1];
@@ -259,7 +254,9 @@ impl Directive {
         );
         if !number.is_finite() {
             let text = if number.is_nan() { b"nan" } else { b"inf" };
-            out.extend(text.iter().map(|byte| if upper { byte.to_ascii_uppercase() } else { *byte }));
+            out.extend(
+                text.iter().map(|byte| if upper { byte.to_ascii_uppercase() } else { *byte }),
+            );
             return self.fill(start, sign.len(), false, out);
         }
         let number = number.abs();
@@ -355,7 +352,9 @@ mod tests {
 
     fn number(format: &str, number: f64) -> String {
         let mut directives = Directives::new(format.as_bytes());
-        let Ok(Some(Piece::Directive(directive))) = directives.next(true) else { panic!("{format}") };
+        let Ok(Some(Piece::Directive(directive))) = directives.next(true) else {
+            panic!("{format}")
+        };
         let mut out = b"before".to_vec();
         directive.write_number(number, &mut out);
         assert_eq!(directives.next(true), Ok(None));
@@ -364,7 +363,9 @@ mod tests {
 
     fn text(format: &str, text: &[u8]) -> Vec<u8> {
         let mut directives = Directives::new(format.as_bytes());
-        let Ok(Some(Piece::Directive(directive))) = directives.next(true) else { panic!("{format}") };
+        let Ok(Some(Piece::Directive(directive))) = directives.next(true) else {
+            panic!("{format}")
+        };
         let mut out = Vec::new();
         directive.write_text(text, &mut out);
         out
@@ -382,7 +383,7 @@ mod tests {
         assert_eq!(number("%#o", 8.0), "010");
         assert_eq!(number("%#08x", 255.0), "0x0000ff");
         assert_eq!(number("%X", -1.0), "FFFFFFFFFFFFFFFF");
-        assert_eq!(number("%08.3f", -3.14159), "-003.142");
+        assert_eq!(number("%08.3f", -2.71651), "-002.717");
         assert_eq!(number("%010f", f64::NEG_INFINITY), "      -inf");
         assert_eq!(number("%G", f64::NAN), "NAN");
         assert_eq!(number("%#.0f", 2.5), "2.");

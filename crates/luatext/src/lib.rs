@@ -18,5 +18,6 @@ pub use format::{Conversion, Directive, Directives, FORM_MAX, ITEM_BYTES_MAX, Pi
 pub use number::{NUMBER_BYTES_MAX, heka_number, lua_number, to_int32, to_signed, to_unsigned};
 pub use pack::{PackFormat, PackItem, UnpackItem, Unpacked, pack_size};
 pub use pattern::{
-    CAPTURES_MAX, Cache, Capture, Found, Kind, Matcher, PARTS_MAX, Pattern, Substitution, find_plain,
+    CAPTURES_MAX, Cache, Capture, Found, Kind, Matcher, PARTS_MAX, Pattern, Substitution,
+    find_plain,
 };

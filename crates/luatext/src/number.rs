@@ -102,7 +102,7 @@ fn trim_zeros(out: &mut Vec<u8>) {
 pub fn to_signed(number: f64) -> i64 {
     // 2^63.
     const LIMIT: f64 = 9_223_372_036_854_775_808.0;
-    if number >= -LIMIT && number < LIMIT { number as i64 } else { i64::MIN }
+    if (-LIMIT..LIMIT).contains(&number) { number as i64 } else { i64::MIN }
 }
 
 /// A number as C's `unsigned long`, as compilers for x86-64 convert it: negative ones wrap.

@@ -229,20 +229,16 @@ impl<'a> PackFormat<'a> {
         (((value << unused) as i64) >> unused) as f64
     }
 
+    /// The bytes are 4 or 8.
     fn float(&self, bytes: &[u8]) -> f64 {
-        let order = |mut bytes: [u8; 8], size: usize| {
-            if self.big_endian {
-                bytes[..size].reverse();
-            }
-            bytes
-        };
         let mut value = [0; 8];
         value.iter_mut().zip(bytes).for_each(|(to, from)| *to = *from);
-        let [a, b, c, d, ..] = order(value, bytes.len().min(8));
-        match bytes.len() {
-            4 => f64::from(f32::from_le_bytes([a, b, c, d])),
-            _ => f64::from_le_bytes(order(value, 8)),
+        let size = bytes.len().min(value.len());
+        if self.big_endian {
+            value[..size].reverse();
         }
+        let [a, b, c, d, ..] = value;
+        if size == 4 { f32::from_le_bytes([a, b, c, d]).into() } else { f64::from_le_bytes(value) }
     }
 }
 

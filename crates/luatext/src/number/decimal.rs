@@ -236,7 +236,8 @@ mod tests {
     fn the_short_way_gives_what_the_library_gives_at_powers_of_ten() {
         for power in -320..=308 {
             let number: f64 = format!("1e{power}").parse().unwrap();
-            for number in [number.next_down(), number, number.next_up(), number * 9.5] {
+            let near = [number.next_down(), number, number.next_up(), number * 9.5];
+            for number in near.into_iter().filter(|number| number.is_finite() && *number >= 0.0) {
                 (1..=19).for_each(|count| check(number, count));
             }
         }

@@ -287,9 +287,9 @@ impl Run<'_> {
         let count = match (item, head.only) {
             (Item::Any, Some(only)) => memchr::memchr(only, rest),
             (Item::Not(not), Some(only)) => memchr::memchr2(only, not, rest),
-            _ => rest.iter().position(|byte| {
-                head.bytes.contains(*byte) || !self.pattern.contains(item, *byte)
-            }),
+            _ => rest
+                .iter()
+                .position(|byte| head.bytes.contains(*byte) || !self.pattern.contains(item, *byte)),
         };
         let at = from + count.unwrap_or(rest.len());
         self.charge((at - from) as u64 >> SET_BYTES_LOG2)?;
