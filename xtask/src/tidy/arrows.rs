@@ -12,6 +12,8 @@ const CRATES: &[(&str, &[&str])] = &[
     ("datetime", &[]),
     ("lpeg", &[]),
     ("luatext", &[]),
+    ("circular-buffer", &["luatext"]),
+    ("sketches", &["luatext"]),
     ("config", &[]),
     ("matcher", &["message", "goregex"]),
     ("wire", &["message"]),
