@@ -249,15 +249,22 @@ async fn shutdown(
     give_up_all(handles);
     let letters = shared.context.letters.clone();
     let written = durable::close(&shared.stream, letters, timeout).await;
+    let undelivered = tell_undelivered(&handles.consumers.all(), written);
+    tracing::info!(undelivered, "shutdown complete");
+    let failed = shared.exit_code();
+    Exit { code: if failed == 0 && undelivered > 0 { 1 } else { failed }, undelivered }
+}
+
+/// Tells what was not delivered; returns the number of messages that are neither delivered nor on disk.
+fn tell_undelivered(consumers: &[ConsumerHandle], written: bool) -> u64 {
     let mut undelivered = 0;
-    for handle in &handles.consumers.all() {
+    for handle in consumers {
         let lost = handle.consumer.counts().dropped(DropReason::Stopped);
         if lost > 0 {
             tracing::warn!(plugin = &*handle.name, messages = lost, "not delivered before the end");
         }
         undelivered += lost;
     }
-    let consumers = handles.consumers.all();
     for handle in consumers.iter().filter(|handle| handle.consumer.is_durable()) {
         let (messages, waiting) = (handle.consumer.counts().held(), handle.consumer.backlog());
         if messages.max(waiting.0) > 0 && written {
@@ -276,9 +283,7 @@ async fn shutdown(
             undelivered += messages;
         }
     }
-    tracing::info!(undelivered, "shutdown complete");
-    let failed = shared.exit_code();
-    Exit { code: if failed == 0 && undelivered > 0 { 1 } else { failed }, undelivered }
+    undelivered
 }
 
 async fn second_stop(control: &mut mpsc::Receiver<Control>) {

@@ -15,6 +15,7 @@ mod filter;
 mod input;
 mod limited;
 mod manage;
+mod message_feed;
 mod output;
 mod reload;
 mod report;
@@ -38,6 +39,7 @@ pub use heka_stream::{
 pub use input::{Input, InputContext, Reporter, Stop, StopSwitch};
 pub use limited::LimitedLog;
 pub use manage::{DynamicFilter, ManageFilters, OnEnd};
+pub use message_feed::MessageFeed;
 pub use output::{Flush, Output, OutputContext};
 pub use reload::Reload;
 pub use report::{Metric, Report};
