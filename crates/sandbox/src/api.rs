@@ -46,6 +46,9 @@ pub(crate) fn open(lua: Lua<'_>) {
     if matches!(kind, Kind::Decoder | Kind::Encoder) {
         lua.set_functions(&[("write_message", entry(write::write_message))]);
     }
+    if kind == Kind::Output {
+        lua.set_functions(&[("update_checkpoint", entry(inject::update_checkpoint))]);
+    }
     if kind == Kind::Input {
         lua.set_functions(&[("is_running", entry(is_running))]);
     }

@@ -2,6 +2,8 @@
 
 use heka_message::{Record, RecordBuilder};
 
+use crate::settings::ConfigValue;
+
 /// What a script makes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Injected<'a> {
@@ -68,6 +70,18 @@ pub trait Exchange {
     /// # Errors
     /// Why not.
     fn inject(&mut self, injected: Injected<'_>) -> Result<(), Refusal>;
+
+    /// Takes the place that an input's script names with a message, to be given to it after a restart once the message is
+    /// safe.
+    fn place(&mut self, place: ConfigValue) {
+        let _place = place;
+    }
+
+    /// An output's script has dealt with messages that it kept: all up to this one, or all of them; so many of them could
+    /// not be delivered.
+    fn settled(&mut self, sequence: Option<f64>, failures: u64) {
+        let _unused = (sequence, failures);
+    }
 
     /// Shows the current message, if it is one that can change; else does nothing.
     fn read(&mut self, look: &mut dyn FnMut(&Record<'_>)) {

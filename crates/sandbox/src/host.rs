@@ -65,6 +65,10 @@ pub(crate) struct Host {
     pub(crate) scratch: Vec<u8>,
     /// Counts of lines, while profiled.
     pub(crate) profile: Option<Box<crate::profile::Profile>>,
+    /// Whether data is kept when the script fails.
+    pub(crate) salvages: bool,
+    /// Data of a script that failed.
+    pub(crate) salvaged: Option<Vec<u8>>,
     /// What scripts printed, where somebody listens.
     pub(crate) printed: Option<Vec<String>>,
 }

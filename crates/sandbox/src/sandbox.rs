@@ -140,6 +140,8 @@ impl Sandbox {
             scratch: Vec::new(),
             profile: settings.profile.then(Box::default),
             printed: settings.keep_printed.then(Vec::new),
+            salvages: settings.salvage,
+            salvaged: None,
         });
         let host = NonNull::from(Box::leak(host));
         // SAFETY: the allocator is made for this host, which lives until the state is closed.
@@ -328,9 +330,8 @@ impl Sandbox {
                 &mut dyn Exchange,
                 &mut (dyn Exchange + 'static),
             >(exchange)));
-            host.record = record.map(|record| {
-                std::mem::transmute::<Record<'_>, Record<'static>>(*record)
-            });
+            host.record =
+                record.map(|record| std::mem::transmute::<Record<'_>, Record<'static>>(*record));
         }
         host.next_field = 0;
         host.stack_base = (&raw const here).addr();
@@ -373,6 +374,7 @@ impl Sandbox {
             tracing::error!(plugin = &*self.host().name, panic, "a function for scripts panicked");
         }
         let source_line = self.source_line(&text);
+        self.salvage();
         self.close();
         Report { text: cut(format!("{prefix}{text}")), traceback, source_line }
     }
@@ -380,8 +382,22 @@ impl Sandbox {
     /// The script broke a rule: the state is given up.
     #[cold]
     fn ended(&mut self, text: &str) -> Ended {
+        self.salvage();
         self.close();
         Ended::Failed(Report { text: cut(text.to_owned()), ..Report::default() })
+    }
+
+    /// Keeps the data as the failed call left it, where that is wanted.
+    fn salvage(&mut self) {
+        if !self.host().salvages {
+            return;
+        }
+        self.host().salvaged = self.preserve().ok();
+    }
+
+    /// What the script's data was when it failed, if it is kept; see [`Settings::salvage`](crate::Settings::salvage).
+    pub fn take_salvaged(&mut self) -> Option<Vec<u8>> {
+        self.host().salvaged.take()
     }
 
     /// The line of the script that an error's text begins with the place of.

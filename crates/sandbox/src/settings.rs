@@ -83,6 +83,8 @@ pub struct Settings {
     pub limits: Limits,
     /// What `read_config` reads.
     pub config: Vec<(Box<[u8]>, ConfigValue)>,
+    /// Keeps the script's data as it was when the script failed, for another instance that goes on.
+    pub salvage: bool,
     /// Counts what each line costs.
     pub profile: bool,
     /// Keeps what the script prints, instead of logging it.
@@ -100,6 +102,7 @@ impl Settings {
             library: true,
             limits: Limits::default(),
             config: Vec::new(),
+            salvage: false,
             profile: false,
             keep_printed: false,
         }

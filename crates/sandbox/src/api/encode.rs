@@ -24,7 +24,7 @@ const BOOL: i64 = 4;
 pub(super) fn encode_message(lua: Lua<'_>) -> Result<c_int, Raise> {
     lua.check_table(1)?;
     let framed = lua.boolean(2);
-    lua.set_top(1);
+    lua.set_top(2);
     let mut message = Vec::new();
     encode(lua, "encode_message()", &mut message)?;
     if framed {
@@ -239,9 +239,7 @@ impl Encoder<'_, '_> {
                     }
                     Type::Nil => Err(self.error("unsupported type: table")),
                     Type::String | Type::Number | Type::Boolean => self.array(value, first, form),
-                    other => {
-                        Err(self.error(&format!("unsupported array type: {}", other.name())))
-                    }
+                    other => Err(self.error(&format!("unsupported array type: {}", other.name()))),
                 }
             }
             other => Err(self.error(&format!("unsupported type: {}", other.name()))),

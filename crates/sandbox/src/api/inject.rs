@@ -6,6 +6,7 @@ use super::encode;
 use crate::error::Raise;
 use crate::exchange::Injected;
 use crate::lua::{Lua, Type};
+use crate::settings::ConfigValue;
 
 /// Type of a payload whose script names none.
 const PAYLOAD_TYPE: &[u8] = b"txt";
@@ -110,11 +111,7 @@ fn keep_buffer(lua: Lua<'_>, mut text: Vec<u8>) -> c_int {
     0
 }
 
-fn hand_over(
-    lua: Lua<'_>,
-    who: &str,
-    injected: Injected<'_>,
-) -> Result<(), Raise> {
+fn hand_over(lua: Lua<'_>, who: &str, injected: Injected<'_>) -> Result<(), Raise> {
     let Some(mut exchange) = lua.host().exchange else { return Ok(()) };
     // SAFETY: it is lent for the call that runs.
     match unsafe { exchange.as_mut() }.inject(injected) {
@@ -134,19 +131,50 @@ pub(super) fn inject_message(lua: Lua<'_>) -> Result<c_int, Raise> {
             if !message.is_empty() {
                 hand_over(lua, WHO, Injected::Encoded(message))?;
             }
+            note_place(lua);
             Ok(0)
         }
         Type::Table if is_alone => {
-            lua.set_top(1);
             let mut message = std::mem::take(&mut lua.host().output.bytes);
             message.clear();
             let encoded = encode::encode(lua, WHO, &mut message);
             lua.host().output.most = lua.host().output.most.max(message.len());
-            let result =
-                encoded.and_then(|()| hand_over(lua, WHO, Injected::Message(&message)));
+            let result = encoded.and_then(|()| hand_over(lua, WHO, Injected::Message(&message)));
             keep_buffer(lua, message);
+            if result.is_ok() {
+                note_place(lua);
+            }
             result.map(|()| 0)
+        }
+        // A place alone: what came before is to be remembered up to here.
+        Type::Nil if top == 2 && is_alone => {
+            note_place(lua);
+            Ok(0)
         }
         _ => Err(Raise::text("inject_message() takes a single string or table argument")),
     }
+}
+
+/// The second argument of an input's `inject_message`: where its source stands behind the message.
+fn note_place(lua: Lua<'_>) {
+    let place = match lua.type_of(2) {
+        Type::String => ConfigValue::Text(lua.bytes(2).unwrap_or_default().into()),
+        Type::Number => ConfigValue::Number(lua.number(2).unwrap_or_default()),
+        _ => return,
+    };
+    if let Some(mut exchange) = lua.host().exchange {
+        // SAFETY: it is lent for the call that runs.
+        unsafe { exchange.as_mut() }.place(place);
+    }
+}
+
+/// `update_checkpoint([sequence [, failures]])`, of outputs.
+pub(super) fn update_checkpoint(lua: Lua<'_>) -> Result<c_int, Raise> {
+    let sequence = if lua.is_none_or_nil(1) { None } else { Some(lua.check_number(1)?) };
+    let failures = lua.optional_integer(2, 0)?;
+    if let Some(mut exchange) = lua.host().exchange {
+        // SAFETY: it is lent for the call that runs.
+        unsafe { exchange.as_mut() }.settled(sequence, u64::try_from(failures).unwrap_or(0));
+    }
+    Ok(0)
 }
