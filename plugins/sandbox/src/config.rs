@@ -96,7 +96,8 @@ impl SandboxConfig {
                 output: to_usize(self.output_limit),
             },
             config: self.config.iter().filter_map(entry).collect(),
-            salvage: self.on_termination(kind) == OnTermination::Restart,
+            salvage: self.on_termination(kind) == OnTermination::Restart
+                || kind == Kind::Input && self.preserve_data,
             ..Settings::new(kind, &context.name)
         }
     }

@@ -230,6 +230,16 @@ impl Instance {
         }
     }
 
+    /// The plugin was told to stop while the script ran: its data is kept as that call left it.
+    pub(crate) fn keep_salvaged(&mut self, ended: &Ended) {
+        let data = self.data_after(ended);
+        if let (Some(data), Some(file)) = (data, &self.file)
+            && let Err(error) = file.write(&data)
+        {
+            tracing::error!(plugin = &*self.context.name, %error, "data not preserved");
+        }
+    }
+
     fn quarantine(&mut self, now_ns: i64) {
         self.sandbox = None;
         self.failures.clear();

@@ -57,6 +57,11 @@ impl Stats {
         self.failures.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// So many messages that the script kept could not be delivered.
+    pub(crate) fn refuse_many(&self, count: u64) {
+        self.failures.fetch_add(count, Ordering::Relaxed);
+    }
+
     pub(crate) fn tick(&self, took: Duration) {
         self.ticks.fetch_add(1, Ordering::Relaxed);
         self.ticks_ns.fetch_add(nanoseconds(took), Ordering::Relaxed);
