@@ -1,6 +1,6 @@
 //! State as statements of Lua, and back.
 
-use heka_luatext::{append_escaped, append_number};
+use heka_luatext::{append_escaped, heka_number};
 
 use crate::buffer::CircularBuffer;
 use crate::column::Aggregation;
@@ -48,7 +48,7 @@ impl CircularBuffer {
         append(out, format_args!("{} {}", self.seconds_of(self.newest), self.newest_slot));
         for &cell in &self.values {
             out.push(b' ');
-            append_number(out, cell);
+            heka_number(cell, out);
         }
         let Some(deltas) = &self.deltas else { return };
         for (row, cells) in deltas.changed(self.slots()) {
@@ -142,7 +142,7 @@ fn append_change(out: &mut Vec<u8>, change: f64, aggregation: Aggregation) {
     } else if change == 0.0 && is_extreme {
         out.extend_from_slice(b"-0");
     } else {
-        append_number(out, change);
+        heka_number(change, out);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use heka_luatext::append_number;
+use heka_luatext::heka_number;
 
 use crate::annotations::Annotation;
 use crate::buffer::CircularBuffer;
@@ -127,7 +127,7 @@ fn append_cells(out: &mut Vec<u8>, cells: &[f64]) {
         if index > 0 {
             out.push(b'\t');
         }
-        append_number(out, cell);
+        heka_number(cell, out);
     }
     out.push(b'\n');
 }

@@ -2,7 +2,7 @@
 
 use std::f64::consts::LN_2;
 
-use heka_luatext::append_general;
+use heka_luatext::general_number;
 use xxhash_rust::xxh32::xxh32;
 
 use crate::error::Error;
@@ -134,7 +134,7 @@ fn dimensions(items: i64, probability: f64) -> Result<(u64, u32), Error> {
 fn probability_text(probability: f64) -> String {
     let text = |digits| {
         let mut out = Vec::new();
-        append_general(&mut out, probability, digits);
+        general_number(probability, digits, &mut out);
         String::from_utf8_lossy(&out).into_owned()
     };
     let short = text(6);

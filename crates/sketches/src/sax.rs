@@ -6,7 +6,7 @@
 
 use std::fmt;
 
-use heka_luatext::append_lua_number;
+use heka_luatext::heka_literal;
 
 use crate::error::Error;
 use crate::memory::zeroed;
@@ -226,7 +226,7 @@ impl SaxWindow {
         out.extend_from_slice(b":add(");
         for (index, value) in self.in_order().enumerate() {
             append(out, format_args!("{}", if index > 0 { ',' } else { '{' }));
-            append_lua_number(out, value);
+            heka_literal(value, out);
         }
         out.extend_from_slice(b"})\n");
     }
