@@ -66,7 +66,8 @@ fn measure(out: &mut impl Write, name: &str, expr: &str, subject: &[u8]) -> io::
     let invalid = |error: heka_lpeg::Error| io::Error::other(error.to_string());
     let pattern = parse(expr).pattern().map_err(invalid)?;
     let mut budget = Budget::new(1 << 40);
-    let program = pattern.compile(&mut budget, usize::MAX, &model::expr::describe).map_err(invalid)?;
+    let program =
+        pattern.compile(&mut budget, usize::MAX, &model::expr::describe).map_err(invalid)?;
     let mut matcher = Matcher::new();
     let mut host = Lean {
         subject,

@@ -225,4 +225,3 @@ impl Lua<'_> {
         Raise::argument(index, format!("{expected} expected, got {}", self.type_of(index).name()))
     }
 }
-

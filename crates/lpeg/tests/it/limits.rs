@@ -135,7 +135,9 @@ fn patterns_have_a_deepest_nesting_that_fits_the_stack() {
         Pattern::capture,
         |it| it.repeat(-2),
         |it| Pattern::choice(&Pattern::sequence(&Pattern::literal(b"ab"), it)?, &Pattern::any(2)),
-        |it| Pattern::grammar(&[(Key::Value(Value::Int(1)), it)], &mut Budget::new(STEPS), &describe),
+        |it| {
+            Pattern::grammar(&[(Key::Value(Value::Int(1)), it)], &mut Budget::new(STEPS), &describe)
+        },
     ];
     for (index, wrap) in wraps.into_iter().enumerate() {
         let mut pattern = Pattern::literal(b"a");

@@ -110,7 +110,9 @@ fn check_recorded(cases: &str) {
         }
         script.push_str("return 0 end");
         let limits = Limits { instructions: 0, ..Limits::default() };
-        let mut run = Run::start(&heka_sandbox::Settings { limits, ..settings(Kind::Filter) }, &script).unwrap();
+        let mut run =
+            Run::start(&heka_sandbox::Settings { limits, ..settings(Kind::Filter) }, &script)
+                .unwrap();
         run.process().unwrap();
         let found = run.take();
         assert_eq!(found.len(), cases.len());

@@ -30,7 +30,8 @@ pub(crate) fn arguments() -> Vec<Value> {
 pub(crate) fn outcome(expr: &Expr, subject: &[u8], start: usize, limits: Limits) -> Outcome {
     let pattern = expr.pattern().map_err(|error| error.to_string())?;
     let mut budget = Budget::new(STEPS);
-    let program = pattern.compile(&mut budget, usize::MAX, &describe).map_err(|error| error.to_string())?;
+    let program =
+        pattern.compile(&mut budget, usize::MAX, &describe).map_err(|error| error.to_string())?;
     let mut matcher = Matcher::new();
     run(&mut matcher, &program, subject, start, limits)
 }

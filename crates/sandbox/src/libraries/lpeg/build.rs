@@ -90,10 +90,7 @@ fn keyed(
     Ok(1)
 }
 
-fn with_function(
-    lua: Lua<'_>,
-    make: impl Fn(&Pattern<Key>, Key) -> Made,
-) -> Result<c_int, Raise> {
+fn with_function(lua: Lua<'_>, make: impl Fn(&Pattern<Key>, Key) -> Made) -> Result<c_int, Raise> {
     lua.check_type(2, Type::Function)?;
     keyed(lua, 2, make)
 }
