@@ -8,8 +8,7 @@ use std::path::Path;
 const FOLDERS: [&str; 4] = ["lua_decoders", "lua_encoders", "lua_filters", "lua_modules"];
 
 fn main() -> std::io::Result<()> {
-    let root =
-        Path::new(&std::env::var("CARGO_MANIFEST_DIR").unwrap_or_default()).join("../../lua");
+    let root = Path::new(&std::env::var("CARGO_MANIFEST_DIR").unwrap_or_default()).join("../../lua");
     let mut list = String::from("&[\n");
     for folder in FOLDERS {
         let mut names = Vec::new();

@@ -29,7 +29,10 @@ pub(crate) fn open(lua: Lua<'_>, is_open: bool) {
         ("print", entry(print)),
     ]);
     if is_open {
-        lua.set_functions(&[("newproxy", entry(newproxy)), ("rawset", entry(rawset))]);
+        lua.set_functions(&[
+            ("newproxy", entry(newproxy)),
+            ("rawset", entry(rawset)),
+        ]);
         coroutine::open(lua);
         lua.raw_set_text(GLOBALS, "coroutine");
     }

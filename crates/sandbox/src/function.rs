@@ -225,3 +225,4 @@ impl Lua<'_> {
         Raise::argument(index, format!("{expected} expected, got {}", self.type_of(index).name()))
     }
 }
+

@@ -174,8 +174,7 @@ pub(crate) fn restore(lua: Lua<'_>, statements: &[u8]) -> Result<(), String> {
     if let Some(after) = rest.strip_prefix(FIRST_LINE) {
         let end = memchr::memchr(b'\n', after).unwrap_or(after.len());
         let line = std::str::from_utf8(&after[..end]).unwrap_or_default();
-        let version =
-            line.split_ascii_whitespace().next().and_then(|text| text.parse::<f64>().ok());
+        let version = line.split_ascii_whitespace().next().and_then(|text| text.parse::<f64>().ok());
         rest = after.get(end + 1..).unwrap_or_default();
         lua.raw_get_text(GLOBALS, VERSION);
         let own = match lua.type_of(-1) {

@@ -328,8 +328,9 @@ impl Sandbox {
                 &mut dyn Exchange,
                 &mut (dyn Exchange + 'static),
             >(exchange)));
-            host.record =
-                record.map(|record| std::mem::transmute::<Record<'_>, Record<'static>>(*record));
+            host.record = record.map(|record| {
+                std::mem::transmute::<Record<'_>, Record<'static>>(*record)
+            });
         }
         host.next_field = 0;
         host.stack_base = (&raw const here).addr();

@@ -239,7 +239,9 @@ impl Encoder<'_, '_> {
                     }
                     Type::Nil => Err(self.error("unsupported type: table")),
                     Type::String | Type::Number | Type::Boolean => self.array(value, first, form),
-                    other => Err(self.error(&format!("unsupported array type: {}", other.name()))),
+                    other => {
+                        Err(self.error(&format!("unsupported array type: {}", other.name())))
+                    }
                 }
             }
             other => Err(self.error(&format!("unsupported type: {}", other.name()))),

@@ -110,7 +110,11 @@ fn keep_buffer(lua: Lua<'_>, mut text: Vec<u8>) -> c_int {
     0
 }
 
-fn hand_over(lua: Lua<'_>, who: &str, injected: Injected<'_>) -> Result<(), Raise> {
+fn hand_over(
+    lua: Lua<'_>,
+    who: &str,
+    injected: Injected<'_>,
+) -> Result<(), Raise> {
     let Some(mut exchange) = lua.host().exchange else { return Ok(()) };
     // SAFETY: it is lent for the call that runs.
     match unsafe { exchange.as_mut() }.inject(injected) {
@@ -138,7 +142,8 @@ pub(super) fn inject_message(lua: Lua<'_>) -> Result<c_int, Raise> {
             message.clear();
             let encoded = encode::encode(lua, WHO, &mut message);
             lua.host().output.most = lua.host().output.most.max(message.len());
-            let result = encoded.and_then(|()| hand_over(lua, WHO, Injected::Message(&message)));
+            let result =
+                encoded.and_then(|()| hand_over(lua, WHO, Injected::Message(&message)));
             keep_buffer(lua, message);
             result.map(|()| 0)
         }

@@ -288,12 +288,7 @@ fn replace_all(
         let name = fields.next().ok_or("there is no such field")?.name_id();
         for field in fields {
             let values: Vec<Owned> = field.values().map(Owned::of).collect();
-            later.push((
-                field.name_id(),
-                field.representation().to_vec(),
-                field.value_type(),
-                values,
-            ));
+            later.push((field.name_id(), field.representation().to_vec(), field.value_type(), values));
         }
         name
     };

@@ -88,11 +88,7 @@ fn resume_wrapped(lua: Lua<'_>) -> Result<c_int, Raise> {
 }
 
 /// Resumes a thread with the topmost values. Its results, or its error, are then on top.
-fn switch(
-    lua: Lua<'_>,
-    thread: *mut lua_State,
-    arguments: c_int,
-) -> Result<Result<c_int, ()>, Raise> {
+fn switch(lua: Lua<'_>, thread: *mut lua_State, arguments: c_int) -> Result<Result<c_int, ()>, Raise> {
     let state = lua.state();
     lua.charge(SWITCH_STEPS)?;
     let found = status_of(lua, thread);

@@ -95,7 +95,10 @@ fn messages_are_decoded_to_tables() {
     assert_eq!(good, "ABCDEFGHIJKLMNOP1000000000Tn2ms122");
     for (bytes, error) in [
         ("'tiny'", "invalid message, too short"),
-        ("'\\10\\16ABCDEFGHIJKLMNOP\\16\\1\\200\\1'", "error in tag: 25 wiretype: 0 offset: 20"),
+        (
+            "'\\10\\16ABCDEFGHIJKLMNOP\\16\\1\\200\\1'",
+            "error in tag: 25 wiretype: 0 offset: 20",
+        ),
         (
             "'\\10\\16ABCDEFGHIJKLMNOP\\26\\1T'",
             "missing required field uuid: found timestamp: not found",
@@ -125,10 +128,7 @@ fn statuses_and_errors_end_or_do_not_end_a_script() {
         ("return 0, 5", "process_message() must return a nil or string error message"),
         ("\n\n\n\n\n\nerror('boom')", "process_message() f.lua:7: boom"),
         ("error({})", "process_message() (null)"),
-        (
-            "local s = 'abc' return s:len()",
-            "process_message() f.lua:1: attempt to index local 's' (a string value)",
-        ),
+        ("local s = 'abc' return s:len()", "process_message() f.lua:1: attempt to index local 's' (a string value)"),
     ] {
         let mut run = Run::of(&format!("function process_message() {body} end"));
         assert_eq!(run.ends(), text);
@@ -149,12 +149,8 @@ fn a_failure_tells_the_line_and_who_called() {
     let Err(Ended::Failed(report)) = run.process() else { panic!("it did not end") };
     assert_eq!(report.text, "process_message() f.lua:3: attempt to index local 'y' (a nil value)");
     assert_eq!(report.source_line.as_deref(), Some("  return y.field"));
-    assert!(
-        report.traceback.starts_with("f.lua:3: in function 'inner'\nf.lua:6: in "),
-        "{report:?}"
-    );
-    let Err(StartError::Script(report)) =
-        Run::start(&settings(Kind::Filter), "x = = 1").map(|_| ())
+    assert!(report.traceback.starts_with("f.lua:3: in function 'inner'\nf.lua:6: in "), "{report:?}");
+    let Err(StartError::Script(report)) = Run::start(&settings(Kind::Filter), "x = = 1").map(|_| ())
     else {
         panic!("it started")
     };
@@ -211,16 +207,10 @@ fn fields_are_read_by_name_and_indices() {
     for (call, error) in [
         ("read_message()", "read_message() incorrect number of arguments"),
         ("read_message('a', -1)", "bad argument #2 to 'read_message' (field index must be >= 0)"),
-        (
-            "read_message('a', 0, -1)",
-            "bad argument #3 to 'read_message' (array index must be >= 0)",
-        ),
+        ("read_message('a', 0, -1)", "bad argument #3 to 'read_message' (array index must be >= 0)"),
         ("read_next_field(1)", "read_next_field() takes no arguments"),
         ("read_config()", "read_config() must have a single argument"),
-        (
-            "add_to_payload()",
-            "bad argument #0 to 'add_to_payload' (must have at least one argument)",
-        ),
+        ("add_to_payload()", "bad argument #0 to 'add_to_payload' (must have at least one argument)"),
         ("add_to_payload({})", "bad argument #1 to 'add_to_payload' (unsupported type)"),
     ] {
         let found = eval(&format!("local ok, e = pcall(function() {call} end) return e"));
@@ -292,35 +282,16 @@ fn the_output_buffer_has_a_limit() {
 #[test]
 fn what_a_kind_does_not_have_is_nil() {
     let names = [
-        "inject_message",
-        "inject_payload",
-        "add_to_payload",
-        "read_message",
-        "read_next_field",
-        "write_message",
-        "collectgarbage",
-        "coroutine",
-        "newproxy",
-        "is_running",
+        "inject_message", "inject_payload", "add_to_payload", "read_message", "read_next_field", "write_message",
+        "collectgarbage", "coroutine", "newproxy", "is_running",
     ];
-    let list: Vec<String> = names
-        .iter()
-        .map(|name| format!("if {name} ~= nil then has = has .. ' {name}' end"))
-        .collect();
+    let list: Vec<String> =
+        names.iter().map(|name| format!("if {name} ~= nil then has = has .. ' {name}' end")).collect();
     for (kind, expected) in [
         (Kind::Input, " inject_message collectgarbage coroutine newproxy is_running"),
-        (
-            Kind::Decoder,
-            " inject_message inject_payload add_to_payload read_message read_next_field write_message",
-        ),
-        (
-            Kind::Filter,
-            " inject_message inject_payload add_to_payload read_message read_next_field",
-        ),
-        (
-            Kind::Encoder,
-            " inject_message inject_payload add_to_payload read_message read_next_field write_message",
-        ),
+        (Kind::Decoder, " inject_message inject_payload add_to_payload read_message read_next_field write_message"),
+        (Kind::Filter, " inject_message inject_payload add_to_payload read_message read_next_field"),
+        (Kind::Encoder, " inject_message inject_payload add_to_payload read_message read_next_field write_message"),
         (Kind::Output, " read_message read_next_field collectgarbage coroutine newproxy"),
     ] {
         let text = format!("has = '' {} error(has, 0)", list.join("\n"));
@@ -340,10 +311,7 @@ fn require_finds_says_what_it_looked_for_and_refuses() {
     for (name, error) in [
         ("io", "module 'io' disabled"),
         ("../x", "invalid module name '../x'"),
-        (
-            "no.such",
-            "module 'no.such' not found:\n\tno file '/m/no/such.lua'\n\tno file '/m/no/such.so'\n\tno file '/m/no.so'",
-        ),
+        ("no.such", "module 'no.such' not found:\n\tno file '/m/no/such.lua'\n\tno file '/m/no/such.so'\n\tno file '/m/no.so'"),
     ] {
         let text = format!("local ok, e = pcall(require, '{name}') error(e, 0)");
         let found = Run::start(&set, &text).map(|_| ()).unwrap_err().to_string();
@@ -351,11 +319,7 @@ fn require_finds_says_what_it_looked_for_and_refuses() {
     }
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("m.lua"), "#!shebang\nlocal M = {x = ...} return M").unwrap();
-    std::fs::write(
-        folder.path().join("old.lua"),
-        "local g = type\nmodule('old')\nfunction f() return g(1) end",
-    )
-    .unwrap();
+    std::fs::write(folder.path().join("old.lua"), "local g = type\nmodule('old')\nfunction f() return g(1) end").unwrap();
     std::fs::write(folder.path().join("bad.lua"), "error('no', 0)").unwrap();
     std::fs::write(folder.path().join("wrong.lua"), "x = = 1").unwrap();
     std::fs::write(folder.path().join("code.lua"), b"\x1bLua").unwrap();
@@ -372,11 +336,7 @@ fn require_finds_says_what_it_looked_for_and_refuses() {
         error(e, 0)";
     let found = Run::start(&set, text).map(|_| ()).unwrap_err().to_string();
     assert!(found.starts_with("error loading module 'wrong' from file '"), "{found}");
-    assert!(
-        found.ends_with("wrong.lua':\n\t".to_owned().as_str())
-            || found.contains("unexpected symbol near '='"),
-        "{found}"
-    );
+    assert!(found.ends_with("wrong.lua':\n\t".to_owned().as_str()) || found.contains("unexpected symbol near '='"), "{found}");
 }
 
 #[test]

@@ -39,12 +39,7 @@ impl Exchange for World {
         }
         match injected {
             Injected::Payload { payload_type, name, text } => {
-                self.made.push(format!(
-                    "P({},{}) {}",
-                    shown(payload_type),
-                    shown(name),
-                    shown(text)
-                ));
+                self.made.push(format!("P({},{}) {}", shown(payload_type), shown(name), shown(text)));
             }
             Injected::Message(message) | Injected::Encoded(message) => {
                 self.made.push(format!("M {}", shown(message)));
