@@ -29,6 +29,7 @@ pub(crate) fn find(name: &str) -> Option<Found> {
         "math" => Found::Builtin(math::open),
         "os" => Found::Builtin(os::open),
         "coroutine" => Found::Builtin(open_coroutine),
+        "lpeg" => Found::Native(lpeg::open),
         "io" => Found::OnlyOpen(open_io),
         _ => return None,
     })
