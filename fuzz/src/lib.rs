@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock};
 
 use heka_message::{Batch, BatchBuilder, Buffer, Envelope, NameRegistry, Record, Value, Variables};
 use heka_plugin::{
-    Decode, DecodeError, Decoder, Frames, MakeDecoder, Scan, Splitter, StartContext, StartError,
+    Decode, DecodeError, Decoder, Frames, MakeDecoder, Reload, Scan, Splitter, StartContext, StartError,
 };
 use heka_stream::{ManualClock, MemoryStorage};
 
@@ -89,6 +89,8 @@ pub fn context(names: Arc<NameRegistry>) -> StartContext {
         decoders: Arc::new(NoDecoders),
         log: None,
         letters: None,
+        reload: Reload::default(),
+        filters: None,
     }
 }
 

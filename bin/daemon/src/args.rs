@@ -39,6 +39,8 @@ pub(crate) enum Command {
     Stream(Whence, StreamCommand),
     /// Look at dead letters, or try them again.
     Dlq(Whence, DlqCommand),
+    /// Have scripts loaded anew.
+    Reload(Whence),
 }
 
 /// A command line that is not to be run: help, or an error.
@@ -122,6 +124,12 @@ enum Subcommands {
         #[command(subcommand)]
         command: DlqCommand,
     },
+    /// Has a running daemon load those scripts of its plugins anew that changed. The configuration itself is not read again.
+    /// SIGHUP does the same, and has outputs open their files anew.
+    Reload {
+        #[command(flatten)]
+        base_dir: BaseDir,
+    },
 }
 
 /// Where the daemon keeps its files, for commands that need no configuration.
@@ -166,6 +174,9 @@ pub(crate) fn parse(arguments: Vec<String>) -> Result<Command, Usage> {
         }
         Some(Subcommands::Dlq { base_dir, command }) => {
             Command::Dlq(base_dir.or_config(parsed.config), command)
+        }
+        Some(Subcommands::Reload { base_dir }) => {
+            Command::Reload(base_dir.or_config(parsed.config))
         }
     })
 }
@@ -215,6 +226,7 @@ mod tests {
             assert_eq!(parsed(line), Command::Dlq(config.clone(), list.clone()), "{line}");
         }
         let ls = StreamCommand::Ls { json: false, quick: true };
+        assert_eq!(parsed("reload -config a.toml"), Command::Reload(config));
         let base_dir = Whence::BaseDir("b".into());
         assert_eq!(parsed("stream ls --quick --base-dir b"), Command::Stream(base_dir, ls));
     }

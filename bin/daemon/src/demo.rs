@@ -178,7 +178,7 @@ fn totals(handles: &Handles, elapsed: Duration) -> String {
     }
     late_lines(&mut text, handles);
     for consumer in handles.filters().chain(handles.outputs()) {
-        consumer_totals(&mut text, consumer);
+        consumer_totals(&mut text, &consumer);
     }
     put(
         &mut text,

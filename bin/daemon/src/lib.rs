@@ -45,6 +45,7 @@ pub fn main(arguments: Vec<String>) -> ExitCode {
         Command::Demo(options) => demo::demo(options),
         Command::Stream(whence, command) => stream_command::run(&whence, &command),
         Command::Dlq(whence, command) => dlq_command::run(&whence, &command),
+        Command::Reload(whence) => store::reload(&whence),
         Command::Plugins { json, describe } => describe::plugins(json, describe.as_deref()),
     };
     match result {

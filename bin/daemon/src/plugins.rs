@@ -8,6 +8,7 @@ use heka_plugin_logstream as logstream;
 use heka_plugin_net as net;
 use heka_plugin_parse as parse;
 use heka_plugin_regex as regex;
+use heka_plugin_sandbox as sandbox;
 
 /// All plugin types that this daemon knows.
 pub const PLUGINS: &[PluginDef] = &[
@@ -27,13 +28,16 @@ pub const PLUGINS: &[PluginDef] = &[
     PluginDef::decoder::<core::MultiDecoder>(),
     PluginDef::decoder::<regex::PayloadRegexDecoder>(),
     PluginDef::decoder::<core::ProtobufDecoder>(),
+    PluginDef::decoder::<sandbox::SandboxDecoder>(),
     PluginDef::decoder::<core::ScribbleDecoder>(),
     PluginDef::decoder::<parse::SyslogDecoder>(),
     PluginDef::filter::<core::CounterFilter>(),
+    PluginDef::filter::<sandbox::SandboxFilter>(),
     PluginDef::encoder::<parse::JsonEncoder>(),
     PluginDef::encoder::<core::PayloadEncoder>(),
     PluginDef::encoder::<core::ProtobufEncoder>(),
     PluginDef::encoder::<core::RstEncoder>(),
+    PluginDef::encoder::<sandbox::SandboxEncoder>(),
     PluginDef::output::<demo::DemoOutput>(),
     PluginDef::output::<file::FileOutput>(),
     PluginDef::output::<core::LogOutput>(),

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use anyhow::Context;
 use heka_message::{Batch, NameRegistry, Record};
 use heka_plugin::{
-    Decoder, Encoder, EncoderRunner, LimitedLog, MakeDecoder, Plugin, PluginCounts, StartContext,
-    StartError,
+    Decoder, Encoder, EncoderRunner, LimitedLog, MakeDecoder, Plugin, PluginCounts, Reload,
+    StartContext, StartError,
 };
 use heka_plugin_core::{PayloadEncoder, PayloadEncoderConfig, ProtobufEncoder, RstEncoder};
 use heka_plugin_parse::JsonEncoder;
@@ -101,6 +101,8 @@ fn context(names: &Arc<NameRegistry>, message_bytes_max: usize) -> StartContext 
         decoders: Arc::new(NoDecoders),
         log: None,
         letters: None,
+        reload: Reload::default(),
+        filters: None,
     }
 }
 

@@ -16,7 +16,7 @@ use heka_stream::{
     SystemClock, read_state,
 };
 
-use crate::{PLUGINS, tell};
+use crate::{PLUGINS, say, tell};
 
 /// How the user says which daemon is meant.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -111,6 +111,13 @@ impl Store {
             path.display()
         ))
     }
+}
+
+/// `hekad reload`: leaves the request; the result is the exit code.
+pub(crate) fn reload(whence: &Whence) -> anyhow::Result<u8> {
+    let note = Store::find(whence)?.submit(&Request::Reload, 0)?;
+    say(&note)?;
+    Ok(0)
 }
 
 fn configured(path: &Path) -> anyhow::Result<(Globals, Vec<(String, Matcher)>)> {

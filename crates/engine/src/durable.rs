@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use heka_config::{Globals, Problem, Problems};
 use heka_message::NameRegistry;
-use heka_stream::{DeadLetters, DurableLog, DurableOptions, DurableSettings, Stream};
+use heka_stream::{DeadLetters, DurableLog, DurableSettings, Stream};
 
 use crate::engine::EngineSettings;
-use crate::plan::{ConsumerPart, Plan};
+use crate::plan::Plan;
 
 /// Directory of the dead letters below `base_dir`.
 pub const DEAD_LETTERS: &str = "dead_letters";
@@ -90,16 +90,6 @@ pub(crate) fn dead_letters(
     let directory = plan.globals.in_base_dir(DEAD_LETTERS);
     let (storage, clock) = (Arc::clone(&settings.storage), Arc::clone(&settings.clock));
     (bytes > 0).then(|| DeadLetters::new(storage, clock, Arc::clone(names), (&directory, bytes)))
-}
-
-/// How a section's messages are kept on disk.
-pub(crate) fn options<K: ?Sized>(part: &ConsumerPart<K>, keeps_state: bool) -> DurableOptions {
-    let buffering = part.buffering();
-    DurableOptions {
-        buffer_bytes_max: buffering.buffer_limit(),
-        cursor_update_count: buffering.update_count(),
-        keeps_state,
-    }
 }
 
 /// Tells of consumers that an earlier run had and this one has not.

@@ -4,28 +4,23 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use heka_config::{Problem, Problems};
-use heka_message::NameRegistry;
-use heka_plugin::{
-    FeedMaker, Filter, Input, InputCounts, LimitedLog, MakeDecoder, Output, PluginCounts, Pools,
-    Reporter, StartContext, StartError,
-};
-use heka_stream::{
-    Clock, Consumer, ConsumerOptions, DropReason, FullAction, Route, SourceCounts, Storage, Stream,
-};
+use heka_plugin::{Filter, Input, Output};
+use heka_stream::{Clock, Consumer, DropReason, Storage};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
 use crate::durable;
+use crate::dynamic::DynamicFilters;
 use crate::filter::FilterRunner;
 use crate::input::InputRunner;
-use crate::output::{EncoderChoice, OutputRunner};
+use crate::output::OutputRunner;
 use crate::own_messages;
-use crate::plan::{ConsumerPart, InputPart, Part, Plan};
-use crate::report::{ConsumerHandle, Handles, InputHandle, Report};
+use crate::plan::Plan;
+use crate::report::{ConsumerHandle, Handles, Report};
 use crate::requests::{AllUnderWay, Requests};
-use crate::shared::Shared;
-use crate::supervise::start_guarded;
+use crate::shared::{Shared, stop_when_full};
+use crate::starter::Starter;
 use crate::waits;
 
 /// What the daemon gives the engine.
@@ -48,7 +43,7 @@ pub enum Control {
     Stop,
     /// Write the report to the log.
     Report,
-    /// Outputs open their files anew.
+    /// Outputs open their files anew, and plugins load scripts anew that changed.
     Reopen,
 }
 
@@ -63,14 +58,15 @@ pub struct Exit {
 
 /// A planned configuration with its plugins started, ready to run.
 pub struct Engine {
-    shared: Arc<Shared>,
-    handles: Handles,
-    inputs: Vec<(InputRunner, Box<dyn Input>)>,
-    filters: Vec<(FilterRunner, Box<dyn Filter>)>,
-    outputs: Vec<(OutputRunner, Box<dyn Output>)>,
-    timeout: Duration,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) handles: Handles,
+    pub(crate) dynamic: Arc<DynamicFilters>,
+    pub(crate) inputs: Vec<(InputRunner, Box<dyn Input>)>,
+    pub(crate) filters: Vec<(FilterRunner, Box<dyn Filter>)>,
+    pub(crate) outputs: Vec<(OutputRunner, Box<dyn Output>)>,
+    pub(crate) timeout: Duration,
     /// How often the report goes into the stream; zero: never.
-    report_interval: Duration,
+    pub(crate) report_interval: Duration,
 }
 
 /// How often a stopping engine looks whether all is delivered.
@@ -90,7 +86,7 @@ impl Engine {
         starter.start_outputs();
         starter.start_filters();
         let routes = std::mem::take(&mut starter.routes);
-        if let Err(error) = starter.engine.shared.set_routes(routes) {
+        if let Err(error) = starter.engine.shared.set_first_routes(routes) {
             let text = format!("cannot compile the message matchers: {error}");
             starter.failures.push(Problem::error(text));
         }
@@ -128,7 +124,13 @@ impl Engine {
 
     /// Runs until it is told to stop, or a plugin that may not end did.
     pub async fn run(self, mut control: mpsc::Receiver<Control>) -> Exit {
-        let Self { shared, handles, inputs, filters, outputs, timeout, report_interval } = self;
+        let Self { shared, handles, dynamic, inputs, filters, outputs, timeout, report_interval } =
+            self;
+        // Loaded filters look after that themselves.
+        let configured = handles.consumers.all().into_iter().filter(|handle| !handle.is_loaded);
+        for handle in configured.filter(|handle| handle.stops_when_full) {
+            tokio::spawn(stop_when_full(Arc::clone(&shared), Arc::clone(&handle.consumer)));
+        }
         let mut reopeners = Vec::new();
         let mut output_tasks = Vec::new();
         for (runner, first) in outputs {
@@ -139,15 +141,17 @@ impl Engine {
         }
         let filter_tasks: Vec<_> = filters
             .into_iter()
-            .map(|(runner, first)| tokio::spawn(runner.run(first, Arc::clone(&shared))))
+            .map(|(runner, first)| {
+                let consumer = Arc::clone(&runner.consumer);
+                let run = runner.run(Some(first), Arc::clone(&shared));
+                (consumer, tokio::spawn(async { drop(run.await) }))
+            })
             .collect();
+        dynamic.begin();
         let input_tasks: Vec<_> = inputs
             .into_iter()
             .map(|(runner, first)| tokio::spawn(runner.run(first, Arc::clone(&shared))))
             .collect();
-        for consumer in handles.consumers.iter().filter(|handle| handle.stops_when_full) {
-            tokio::spawn(stop_when_full(Arc::clone(&shared), Arc::clone(&consumer.consumer)));
-        }
         let watch = tokio::spawn(waits::watch(handles.clone()));
         let requests = Requests::start(Arc::clone(&shared), handles.clone());
         tracing::info!("started");
@@ -159,7 +163,10 @@ impl Engine {
             tokio::select! {
                 command = control.recv() => match command {
                     Some(Control::Report) => log_report(&handles),
-                    Some(Control::Reopen) => reopen(&reopeners),
+                    Some(Control::Reopen) => {
+                        reopen(&reopeners);
+                        shared.context.reload.bump();
+                    }
                     Some(Control::Stop) | None => break,
                 },
                 _ = report.tick(), if reports => own_messages::report(&shared, &handles),
@@ -168,7 +175,8 @@ impl Engine {
         }
         watch.abort();
         let under_way = requests.stop().await;
-        let tasks = Tasks { inputs: input_tasks, filters: filter_tasks, outputs: output_tasks };
+        let tasks =
+            Tasks { inputs: input_tasks, filters: filter_tasks, dynamic, outputs: output_tasks };
         let exit = shutdown(&shared, &handles, tasks, control, timeout).await;
         under_way.into_iter().for_each(AllUnderWay::keep_the_rest);
         exit
@@ -189,15 +197,10 @@ fn reopen(reopeners: &[mpsc::Sender<()>]) {
     }
 }
 
-async fn stop_when_full(shared: Arc<Shared>, consumer: Arc<Consumer>) {
-    consumer.overflowed().await;
-    tracing::error!(plugin = &*consumer.options().name, "its buffer is full, shutting down");
-    shared.request_shutdown(1);
-}
-
 struct Tasks {
     inputs: Vec<JoinHandle<()>>,
-    filters: Vec<JoinHandle<()>>,
+    filters: Vec<(Arc<Consumer>, JoinHandle<()>)>,
+    dynamic: Arc<DynamicFilters>,
     outputs: Vec<JoinHandle<()>>,
 }
 
@@ -229,29 +232,40 @@ async fn shutdown(
     let busy = |filter: &ConsumerHandle| {
         !filter.consumer.is_durable() && filter.consumer.counts().held() > 0
     };
-    while !gone.is_set() && handles.filters().any(busy) {
+    while !gone.is_set() && handles.filters().any(|filter| busy(&filter)) {
         tokio::select! {
             () = tokio::time::sleep(STOP_POLL) => {}
             () = gone.wait() => {}
         }
     }
-    handles.filters().for_each(|filter| filter.consumer.close());
-    finish(tasks.filters, shared, || ()).await;
+    // One after the other: what one says at its end may be for those behind it.
+    for (consumer, task) in tasks.filters.into_iter().chain(tasks.dynamic.close()) {
+        consumer.close();
+        finish(vec![task], shared, || ()).await;
+    }
     handles.outputs().for_each(|output| output.consumer.close());
     finish(tasks.outputs, shared, || ()).await;
     deadline.abort();
     give_up_all(handles);
     let letters = shared.context.letters.clone();
     let written = durable::close(&shared.stream, letters, timeout).await;
+    let undelivered = tell_undelivered(&handles.consumers.all(), written);
+    tracing::info!(undelivered, "shutdown complete");
+    let failed = shared.exit_code();
+    Exit { code: if failed == 0 && undelivered > 0 { 1 } else { failed }, undelivered }
+}
+
+/// Tells what was not delivered; returns the number of messages that are neither delivered nor on disk.
+fn tell_undelivered(consumers: &[ConsumerHandle], written: bool) -> u64 {
     let mut undelivered = 0;
-    for handle in &handles.consumers {
+    for handle in consumers {
         let lost = handle.consumer.counts().dropped(DropReason::Stopped);
         if lost > 0 {
             tracing::warn!(plugin = &*handle.name, messages = lost, "not delivered before the end");
         }
         undelivered += lost;
     }
-    for handle in handles.consumers.iter().filter(|handle| handle.consumer.is_durable()) {
+    for handle in consumers.iter().filter(|handle| handle.consumer.is_durable()) {
         let (messages, waiting) = (handle.consumer.counts().held(), handle.consumer.backlog());
         if messages.max(waiting.0) > 0 && written {
             let messages = messages.max(waiting.0);
@@ -269,9 +283,7 @@ async fn shutdown(
             undelivered += messages;
         }
     }
-    tracing::info!(undelivered, "shutdown complete");
-    let failed = shared.exit_code();
-    Exit { code: if failed == 0 && undelivered > 0 { 1 } else { failed }, undelivered }
+    undelivered
 }
 
 async fn second_stop(control: &mut mpsc::Receiver<Control>) {
@@ -286,7 +298,7 @@ async fn second_stop(control: &mut mpsc::Receiver<Control>) {
 
 /// Closes all consumers and gives up what they hold; sources that wait for them wake up.
 fn give_up_all(handles: &Handles) {
-    for handle in &handles.consumers {
+    for handle in handles.consumers.all() {
         handle.consumer.close();
         if !handle.consumer.is_durable() {
             handle.consumer.give_up(DropReason::Stopped, false);
@@ -315,266 +327,4 @@ async fn finish(tasks: Vec<JoinHandle<()>>, shared: &Shared, late: impl Fn()) ->
         }
     }
     all
-}
-
-/// Starts the plugins of a plan one after another.
-struct Starter<'a> {
-    plan: &'a Plan,
-    engine: Engine,
-    routes: Vec<Route>,
-    failures: Problems,
-    window_bytes: usize,
-}
-
-/// A consumer's window is this part of the memory limit at most, so that one alone cannot use it up.
-const WINDOW_PART: u64 = 4;
-/// A consumer's window is not smaller than this: some batches of the usual size.
-const WINDOW_BYTES_MIN: u64 = 1 << 20;
-
-impl<'a> Starter<'a> {
-    fn new(plan: &'a Plan, settings: &EngineSettings) -> Self {
-        let globals = &plan.globals;
-        let names = NameRegistry::new();
-        let clock = Arc::clone(&settings.clock);
-        let memory = globals.memory_limit.bytes();
-        let for_log = if plan.needs_log() { durable::log_bytes(globals) } else { 0 };
-        let stream = Stream::new(memory - for_log, Arc::clone(&names), Arc::clone(&clock));
-        let decoders: Arc<dyn MakeDecoder> = Arc::clone(&plan.decoders) as _;
-        let context = StartContext {
-            name: "hekad".into(),
-            names: Arc::clone(&names),
-            hostname: settings.hostname.as_str().into(),
-            pid: settings.pid,
-            base_dir: globals.base_dir.as_path().into(),
-            share_dir: globals.share_dir.as_path().into(),
-            max_message_size: globals.message_size(),
-            log_flags: u32::try_from(globals.log_flags).unwrap_or(0),
-            clock,
-            storage: Arc::clone(&settings.storage),
-            decoders,
-            log: None,
-            letters: durable::dead_letters(plan, settings, &names),
-        };
-        let loops = u8::try_from(globals.message_loops()).unwrap_or(u8::MAX);
-        let letters = context.letters.clone();
-        let shared = Shared::new(stream.clone(), context, loops);
-        let engine = Engine {
-            shared,
-            handles: Handles { inputs: Vec::new(), consumers: Vec::new(), stream, letters },
-            inputs: Vec::new(),
-            filters: Vec::new(),
-            outputs: Vec::new(),
-            timeout: globals.shutdown_timeout.get(),
-            report_interval: globals.report_interval.get(),
-        };
-        // All windows together leave room for what is on its way.
-        let consumers = (plan.filters.len() + plan.outputs.len()).max(2) as u64;
-        let window_bytes = (memory / 2 / consumers).min(memory / WINDOW_PART);
-        let window_bytes = window_bytes.max(WINDOW_BYTES_MIN) as usize;
-        Self { plan, engine, routes: Vec::new(), failures: Problems::new(), window_bytes }
-    }
-
-    fn open_log(&mut self, settings: &EngineSettings) {
-        let names = Arc::clone(&self.engine.shared.context.names);
-        let log = durable::open_log(self.plan, settings, &names, &mut self.failures);
-        if let Some(log) = log {
-            self.engine.shared.stream.set_log(log);
-        }
-    }
-
-    fn context(&self, name: &str) -> StartContext {
-        let shared = &self.engine.shared;
-        let log = shared.stream.log().cloned();
-        StartContext { name: name.into(), log, ..shared.context.clone() }
-    }
-
-    /// Starts one instance of every splitter, decoder and encoder, so that what is wrong with them is told now.
-    fn check_parts(&mut self) {
-        let plan = self.plan;
-        for (name, part) in &plan.decoders.sections {
-            if !plan.broken.contains(name) {
-                self.check_part(part);
-            }
-        }
-        for splitter in plan.splitters.values() {
-            self.check_part(&splitter.part);
-        }
-        for part in plan.encoders.values() {
-            self.check_part(part);
-        }
-    }
-
-    fn check_part<K: ?Sized>(&mut self, part: &Part<K>) {
-        let context = self.context(&part.section.name);
-        drop(self.instance(&part.section, || part.prepared.start(&context)));
-    }
-
-    fn consumer<K: ?Sized>(&mut self, part: &ConsumerPart<K>, keeps_state: bool) -> Arc<Consumer> {
-        let mut options = ConsumerOptions::new(&part.part.section.name);
-        options.window_bytes = self.window_bytes;
-        options.full_action = part.full_action();
-        let signer = &part.common.message_signer;
-        options.signer = (!signer.is_empty()).then(|| signer.as_bytes().into());
-        options.letters.clone_from(&self.engine.shared.context.letters);
-        let log = self.engine.shared.stream.log().filter(|_| part.is_durable()).cloned();
-        options.durable = log.is_some().then(|| durable::options(part, keeps_state));
-        if log.is_some() {
-            options.window_bytes = durable::window_bytes(&self.plan.globals, self.window_bytes);
-        }
-        let consumer = Consumer::new(options);
-        let matcher = part.matcher.clone();
-        if let Some(Err(error)) = log.map(|log| log.register(&consumer, &matcher)) {
-            let text = format!("cannot compile message_matcher: {error}");
-            self.failures.push(part.part.section.error(text));
-        }
-        self.routes.push(Route { matcher, consumer: Arc::clone(&consumer) });
-        consumer
-    }
-
-    fn start_outputs(&mut self) {
-        for part in &self.plan.outputs {
-            let section = &part.part.section;
-            let context = self.context(&section.name);
-            let Some(first) = self.instance(section, || part.part.prepared.start(&context)) else {
-                continue;
-            };
-            let consumer = self.consumer(part, false);
-            let encoder = part.encoder.as_deref().and_then(|encoder| {
-                Some(EncoderChoice {
-                    prepared: Arc::clone(&self.plan.encoders.get(encoder)?.prepared),
-                    name: format!("{}-{encoder}", section.name).into(),
-                    frame: part.framed.then_some(
-                        heka_wire::write_unsigned_frame_header as fn(usize, &mut Vec<u8>),
-                    ),
-                })
-            });
-            let handle = self.handle(part, &consumer, false);
-            let runner = OutputRunner {
-                name: Arc::clone(&handle.name),
-                type_name: part.part.def.name,
-                prepared: Arc::clone(&part.part.prepared),
-                encoder,
-                consumer,
-                retries: part.common.retries,
-                can_exit: part.can_exit(),
-                ticker_interval: part.ticker_interval(),
-                counts: Arc::clone(&handle.counts),
-                reporter: handle.reporter.clone(),
-                context,
-            };
-            self.engine.handles.consumers.push(handle);
-            self.engine.outputs.push((runner, first));
-        }
-    }
-
-    fn start_filters(&mut self) {
-        for part in &self.plan.filters {
-            let section = &part.part.section;
-            let context = self.context(&section.name);
-            let Some(first) = self.instance(section, || part.part.prepared.start(&context)) else {
-                continue;
-            };
-            let consumer = self.consumer(part, first.keeps_state());
-            let handle = self.handle(part, &consumer, true);
-            let runner = FilterRunner {
-                name: Arc::clone(&handle.name),
-                type_name: part.part.def.name,
-                prepared: Arc::clone(&part.part.prepared),
-                matcher: part.matcher.clone(),
-                consumer,
-                retries: part.common.retries,
-                can_exit: part.can_exit(),
-                ticker_interval: part.ticker_interval(),
-                counts: Arc::clone(&handle.counts),
-                ledger: Arc::clone(&handle.injected),
-                reporter: handle.reporter.clone(),
-                context,
-            };
-            self.engine.handles.consumers.push(handle);
-            self.engine.filters.push((runner, first));
-        }
-    }
-
-    fn start_inputs(&mut self) {
-        for part in &self.plan.inputs {
-            let section = &part.part.section;
-            let context = self.context(&section.name);
-            let Some(first) = self.instance(section, || part.part.prepared.start(&context)) else {
-                continue;
-            };
-            let Some(feeds) = self.feed_maker(part, &context) else { continue };
-            let handle = InputHandle {
-                name: section.name.as_str().into(),
-                type_name: part.part.def.name,
-                counts: Arc::clone(&feeds.counts),
-                plugin_counts: Arc::new(PluginCounts::default()),
-                ledger: Arc::clone(&feeds.ledger),
-                feeds: Arc::clone(&feeds),
-                reporter: Reporter::new(),
-            };
-            let runner = InputRunner {
-                name: Arc::clone(&handle.name),
-                prepared: Arc::clone(&part.part.prepared),
-                feeds,
-                retries: part.common.retries,
-                can_exit: part.common.can_exit.unwrap_or(part.part.def.defaults.can_exit),
-                ticker_interval: part.ticker_interval(),
-                counts: Arc::clone(&handle.counts),
-                plugin_counts: Arc::clone(&handle.plugin_counts),
-                reporter: handle.reporter.clone(),
-                context,
-            };
-            self.engine.handles.inputs.push(handle);
-            self.engine.inputs.push((runner, first));
-        }
-    }
-
-    fn feed_maker(&self, part: &InputPart, context: &StartContext) -> Option<Arc<FeedMaker>> {
-        let splitter = self.plan.splitters.get(&part.splitter)?;
-        Some(Arc::new(FeedMaker {
-            splitter: Arc::clone(&splitter.part.prepared),
-            splitter_name: part.splitter.as_str().into(),
-            decoder: part.decoder.as_deref().map(Into::into),
-            settings: Arc::new(self.plan.feed_settings(part, context)),
-            stream: self.engine.shared.stream.clone(),
-            ledger: Arc::new(SourceCounts::default()),
-            counts: Arc::new(InputCounts::default()),
-            context: context.clone(),
-            pools: Pools::default(),
-            log: Arc::new(LimitedLog::default()),
-        }))
-    }
-
-    fn handle<K: ?Sized>(
-        &self,
-        part: &ConsumerPart<K>,
-        consumer: &Arc<Consumer>,
-        is_filter: bool,
-    ) -> ConsumerHandle {
-        ConsumerHandle {
-            name: part.part.section.name.as_str().into(),
-            type_name: part.part.def.name,
-            is_filter,
-            stops_when_full: part.full_action() == FullAction::Shutdown,
-            consumer: Arc::clone(consumer),
-            counts: Arc::new(PluginCounts::default()),
-            injected: Arc::new(SourceCounts::default()),
-            reporter: Reporter::new(),
-        }
-    }
-
-    fn instance<K: ?Sized>(
-        &mut self,
-        section: &heka_config::Section,
-        start: impl FnOnce() -> Result<Box<K>, StartError>,
-    ) -> Option<Box<K>> {
-        match start_guarded(start) {
-            Ok(instance) => Some(instance),
-            Err(error) => {
-                let text = format!("{}: {error}", section.plugin_type);
-                self.failures.push(section.error(text));
-                None
-            }
-        }
-    }
 }

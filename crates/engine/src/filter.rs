@@ -1,52 +1,109 @@
-//! Runs a filter: hands it deliveries, fires its ticker, appends what it injects.
+//! Runs a filter: starts it, hands it what it saved, starts it again after errors and panics, and says what its end means.
+//!
+//! Not here: what one instance does (`driver`).
+
+mod driver;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use heka_config::Retries;
 use heka_matcher::Matcher;
-use heka_message::{Batch, BatchBuilder, Buffer, Envelope};
+use heka_message::Envelope;
 use heka_plugin::{
     Filter, FilterContext, FilterError, LimitedLog, PluginCounts, Prepared, Reporter, StartContext,
 };
-use heka_stream::{Ack, Consumer, Delivery, Settled, Source, SourceCounts};
-use tokio::time::{Instant, MissedTickBehavior, interval_at};
+use heka_stream::{Consumer, SourceCounts};
+use tokio::time::Instant;
 
+use crate::filter::driver::{Driver, Saving};
 use crate::filter_state::StateFile;
-use crate::shared::Shared;
+use crate::plan::ConsumerRules;
+use crate::report::ConsumerHandle;
+use crate::shared::{Gone, Shared};
 use crate::supervise::{Backoff, panic_text, start_guarded};
 
 /// Directory of filters' saved states below `base_dir`.
 const STATE_DIRECTORY: &str = "filter_state";
-/// How often the state of a filter is saved while it works.
-const SAVE_INTERVAL: Duration = Duration::from_secs(1);
 
 /// A filter, ready to run.
 pub(crate) struct FilterRunner {
-    pub(crate) name: Arc<str>,
-    pub(crate) type_name: &'static str,
-    pub(crate) prepared: Arc<dyn Prepared<dyn Filter>>,
-    pub(crate) matcher: Matcher,
+    name: Arc<str>,
+    type_name: &'static str,
+    prepared: Arc<dyn Prepared<dyn Filter>>,
+    matcher: Arc<Matcher>,
     pub(crate) consumer: Arc<Consumer>,
-    pub(crate) retries: Retries,
-    pub(crate) can_exit: bool,
-    pub(crate) ticker_interval: Option<Duration>,
-    pub(crate) counts: Arc<PluginCounts>,
-    pub(crate) ledger: Arc<SourceCounts>,
-    pub(crate) reporter: Reporter,
-    pub(crate) context: StartContext,
+    retries: Retries,
+    can_exit: bool,
+    ticker_interval: Option<Duration>,
+    counts: Arc<PluginCounts>,
+    ledger: Arc<SourceCounts>,
+    reporter: Reporter,
+    context: StartContext,
+    /// The reload before its first instance was made.
+    made_after: u64,
+}
+
+/// How a filter ended.
+#[derive(Debug)]
+pub(crate) enum End {
+    /// It was closed and has dealt with all it had.
+    Drained,
+    /// It ended by itself, for good.
+    Gone(String),
+    /// The daemon ends, because of it or without waiting for it any longer.
+    Abandoned,
+}
+
+/// What a filter's section says.
+pub(crate) struct FilterSettings<'a> {
+    pub(crate) rules: ConsumerRules<'a>,
+    pub(crate) prepared: Arc<dyn Prepared<dyn Filter>>,
+    pub(crate) matcher: Arc<Matcher>,
 }
 
 impl FilterRunner {
+    /// What runs the filter behind a handle; its first instance was or will be made in `context`, after a reload.
+    pub(crate) fn new(
+        handle: &ConsumerHandle,
+        settings: FilterSettings<'_>,
+        context: StartContext,
+        made_after: u64,
+    ) -> Self {
+        let rules = settings.rules;
+        Self {
+            name: Arc::clone(&handle.name),
+            type_name: handle.type_name,
+            prepared: settings.prepared,
+            matcher: settings.matcher,
+            consumer: Arc::clone(&handle.consumer),
+            retries: rules.common.retries,
+            can_exit: rules.can_exit(),
+            ticker_interval: rules.ticker_interval(),
+            counts: Arc::clone(&handle.counts),
+            ledger: Arc::clone(&handle.injected),
+            reporter: handle.reporter.clone(),
+            context,
+            made_after,
+        }
+    }
+
     fn filter_context(&self, shared: &Shared) -> FilterContext {
-        let envelope =
-            Envelope::new(&self.name).hostname(&self.context.hostname).pid(self.context.pid);
+        let StartContext { hostname, pid, .. } = &self.context;
+        let envelope = Envelope::new(&self.name).hostname(hostname).pid(*pid);
+        let limits = shared.limits;
         FilterContext {
             name: Arc::clone(&self.name),
             clock: Arc::clone(&self.context.clock),
             names: Arc::clone(&self.context.names),
             envelope: Arc::new(envelope),
-            loops_max: shared.loops_max,
+            hostname: Arc::clone(hostname),
+            pid: *pid,
+            matcher: Arc::clone(&self.matcher),
+            loops_max: limits.loops_max,
+            process_inject_max: limits.process_inject_max,
+            timer_inject_max: limits.timer_inject_max,
+            process_duration_max_ns: limits.process_duration_max_ns,
             counts: Arc::clone(&self.counts),
             reporter: self.reporter.clone(),
             log: LimitedLog::default(),
@@ -83,198 +140,85 @@ impl FilterRunner {
         }
     }
 
-    /// Runs until its consumer is closed and drained, or the filter ends for good.
-    pub(crate) async fn run(self, first: Box<dyn Filter>, shared: Arc<Shared>) {
+    /// Runs until its consumer is closed and drained, or the filter ends for good. Without a `first` instance one is made.
+    pub(crate) async fn run(self, first: Option<Box<dyn Filter>>, shared: Arc<Shared>) -> End {
         let mut backoff = Backoff::of(&self.retries);
-        let mut instance = Some(first);
+        let mut instance = first.map(|first| (first, self.made_after));
         loop {
             let began = Instant::now();
-            let started = match instance.take() {
-                Some(filter) => Ok(filter),
-                None => start_guarded(|| self.prepared.start(&self.context)),
-            };
-            let error = match started {
-                Err(error) => error.to_string(),
-                Ok(mut filter) => {
-                    let state = self.state_file(&*filter);
-                    if let Some(file) = &state {
-                        self.restore(&mut *filter, file);
-                    }
-                    let driver = Driver {
-                        filter,
-                        state,
-                        behind: 0,
-                        unsaved: false,
-                        context: self.filter_context(&shared),
-                        consumer: Arc::clone(&self.consumer),
-                        matcher: self.matcher.clone(),
-                        source: shared.stream.inject_source(Arc::clone(&self.ledger)),
-                        ticker_interval: self.ticker_interval,
-                    };
-                    match tokio::spawn(driver.run()).await {
-                        Ok(Ok(())) => return,
-                        Ok(Err(error)) => {
-                            self.consumer.forgive();
-                            error.to_string()
-                        }
-                        Err(error) => {
-                            self.counts.panics.add(1);
-                            self.consumer.blame();
-                            format!("panicked: {}", panic_text(error))
-                        }
-                    }
+            let error = match self.run_once(instance.take(), &shared).await {
+                Ok(()) => return End::Drained,
+                Err(FilterError::Exit { why, announced }) => {
+                    let gone = Gone { error: &why, at_its_wish: true, announced };
+                    return if self.leave(&shared, gone) { End::Gone(why) } else { End::Abandoned };
                 }
+                Err(FilterError::Fatal(error)) => error,
             };
             tracing::error!(plugin = &*self.name, error, "filter failed");
             if shared.stopping() && self.consumer.is_durable() {
-                return; // What it did not answer for is on disk.
+                return End::Abandoned; // What it did not answer for is on disk.
             }
             self.consumer.set_trouble(Some(&error));
             self.counts.restarts.add(1);
             backoff.ran_for(began.elapsed());
             let mut abandon = shared.abandon.signal();
             if !backoff.wait(&mut abandon).await {
-                let plugin = (&*self.name, self.type_name, self.can_exit);
-                shared.consumer_gone(&self.consumer, plugin, &error);
-                return;
+                let gone = Gone { error: &error, at_its_wish: false, announced: false };
+                return if self.leave(&shared, gone) { End::Gone(error) } else { End::Abandoned };
             }
             tracing::info!(plugin = &*self.name, attempt = backoff.attempts(), "restarting filter");
             self.consumer.set_trouble(None);
         }
     }
-}
 
-/// One instance at work.
-struct Driver {
-    filter: Box<dyn Filter>,
-    /// Where its state is saved.
-    state: Option<StateFile>,
-    /// Everything below this number of the log is in its state.
-    behind: u64,
-    /// It has seen something since its state was saved.
-    unsaved: bool,
-    context: FilterContext,
-    consumer: Arc<Consumer>,
-    matcher: Matcher,
-    source: Source,
-    ticker_interval: Option<Duration>,
-}
-
-/// What woke the driver.
-enum Event {
-    Delivery(Option<Delivery>),
-    Ticker,
-    Save,
-}
-
-impl Driver {
-    async fn run(mut self) -> Result<(), FilterError> {
-        let period = self.ticker_interval.unwrap_or(Duration::from_secs(3600));
-        let mut ticker = interval_at(Instant::now() + period, period);
-        ticker.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut save = interval_at(Instant::now() + SAVE_INTERVAL, SAVE_INTERVAL);
-        save.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
-            let consumer = Arc::clone(&self.consumer);
-            let event = tokio::select! {
-                biased;
-                _ = ticker.tick(), if self.ticker_interval.is_some() => Event::Ticker,
-                _ = save.tick(), if self.state.is_some() => Event::Save,
-                delivery = consumer.next() => Event::Delivery(delivery),
-            };
-            match event {
-                Event::Delivery(None) => {
-                    self.save();
-                    return Ok(());
-                }
-                Event::Save => self.save(),
-                Event::Ticker => {
-                    self.filter.timer(&mut self.context)?;
-                    self.unsaved = true;
-                    self.append().await?;
-                }
-                Event::Delivery(Some(delivery)) => {
-                    self.filter.process(&delivery, &mut self.context)?;
-                    self.unsaved = true;
-                    if delivery.ack.sequence() > 0 {
-                        self.behind = self.behind.max(delivery.ack.sequence() + 1);
-                    }
-                    let injected = self.append().await?;
-                    answer(delivery.ack, injected);
-                }
-            }
-        }
+    /// Ends for good; true if the daemon goes on without it.
+    fn leave(&self, shared: &Shared, gone: Gone<'_>) -> bool {
+        // One that was unloaded may end in any way.
+        let can_exit = self.can_exit || self.consumer.is_closed() && !shared.stopping();
+        let plugin = (&*self.name, self.type_name, can_exit);
+        shared.consumer_gone(&self.consumer, plugin, gone)
     }
 
-    /// Saves the filter's state; what is in it need not come again.
-    fn save(&mut self) {
-        let Some(file) = self.state.as_ref().filter(|_| self.unsaved) else { return };
-        let name = &*self.context.name;
-        let state = match self.filter.save() {
-            Ok(state) => state,
-            Err(error) => {
-                tracing::error!(plugin = name, %error, "its state is not saved");
-                return;
+    /// Runs one instance to its end: the one that is there, or else a new one.
+    async fn run_once(
+        &self,
+        instance: Option<(Box<dyn Filter>, u64)>,
+        shared: &Shared,
+    ) -> Result<(), FilterError> {
+        let (mut filter, seen) = match instance {
+            Some(instance) => instance,
+            None => {
+                let seen = self.context.reload.generation();
+                let filter = start_guarded(|| self.prepared.start(&self.context));
+                (filter.map_err(|error| FilterError::Fatal(error.to_string()))?, seen)
             }
         };
-        match file.save(self.behind, &state) {
-            Ok(()) => {
-                self.unsaved = false;
-                if self.behind > 0 && self.consumer.is_durable() {
-                    self.consumer.pin(self.behind);
-                }
+        let file = self.state_file(&*filter);
+        if let Some(file) = &file {
+            self.restore(&mut *filter, file);
+        }
+        let driver = Driver {
+            filter,
+            context: self.filter_context(shared),
+            consumer: Arc::clone(&self.consumer),
+            source: shared.stream.inject_source(Arc::clone(&self.ledger)),
+            ticker_interval: self.ticker_interval,
+            reload: self.context.reload.clone(),
+            seen,
+            saving: Saving::to(file),
+        };
+        // A task of its own, so that a panic ends in the join; its acks then say no.
+        match tokio::spawn(driver.run()).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => {
+                self.consumer.forgive();
+                Err(error)
             }
-            Err(error) => tracing::error!(plugin = name, %error, "its state is not saved"),
-        }
-    }
-
-    /// Appends what was injected; `None` if that was nothing.
-    async fn append(&mut self) -> Result<Option<Settled>, FilterError> {
-        let Some(batch) = self.context.take_injected() else { return Ok(None) };
-        let batch = self.without_own_matches(batch);
-        if batch.is_empty() {
-            return Ok(None);
-        }
-        self.context.counts.injected.add(batch.len() as u64);
-        let appended = self.source.append_alone(batch).await;
-        appended.map(Some).map_err(|error| FilterError::Fatal(error.to_string()))
-    }
-
-    /// A filter may not inject what its own matcher accepts: it would feed on itself.
-    fn without_own_matches(&self, batch: Batch) -> Batch {
-        let refused = batch.records().filter(|record| self.matcher.matches(record)).count();
-        if refused == 0 {
-            return batch;
-        }
-        let context = &self.context;
-        context.counts.inject_refused.add(refused as u64);
-        if let Some(missed) = context.log.event(context.clock.now_ns()) {
-            let error = "attempted to Inject a message to itself";
-            tracing::error!(plugin = &*context.name, error, missed, "message not injected");
-        }
-        let (names, envelope) = (context.names.snapshot(), Arc::clone(&context.envelope));
-        let mut builder = BatchBuilder::new(names, envelope, Buffer::empty(), batch.timestamp());
-        for record in batch.records().filter(|record| !self.matcher.matches(record)) {
-            let mut copy = builder.record();
-            copy.copy_from(&record);
-            if let Err(error) = copy.commit() {
-                tracing::error!(plugin = &*context.name, %error, "message not injected");
+            Err(error) => {
+                self.counts.panics.add(1);
+                self.consumer.blame();
+                Err(FilterError::Fatal(format!("panicked: {}", panic_text(error))))
             }
         }
-        builder.finish()
     }
-}
-
-/// Answers for a delivery once what was made of it is safe.
-fn answer(ack: Ack, injected: Option<Settled>) {
-    let Some(settled) = injected.filter(|it| it.position() < Settled::ALONE) else {
-        ack.delivered();
-        return;
-    };
-    // Its bytes are not needed for that, and the filter goes on meanwhile.
-    let owed = ack.owe();
-    tokio::spawn(async move {
-        settled.reached(Settled::ALONE).await;
-        owed.delivered();
-    });
 }

@@ -4,8 +4,10 @@
 //! [`Control`]). Invariants: a plugin that fails reaches nobody else; inputs stop first and outputs last; what
 //! was not delivered at the end is told, and not acknowledged to its source.
 
+mod consumers;
 mod decoders;
 mod durable;
+mod dynamic;
 mod engine;
 mod error;
 mod filter;
@@ -17,6 +19,7 @@ mod plan;
 mod report;
 mod requests;
 mod shared;
+mod starter;
 mod supervise;
 mod waits;
 

@@ -12,7 +12,7 @@ use heka_stream::Consumer;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
-use crate::shared::Shared;
+use crate::shared::{Gone, Shared};
 use crate::supervise::{Backoff, panic_text, start_guarded};
 
 /// An output that holds so many bytes is asked to flush although more deliveries wait.
@@ -155,7 +155,8 @@ impl OutputRunner {
             let mut abandon = shared.abandon.signal();
             if !backoff.wait(&mut abandon).await {
                 let plugin = (&*self.name, self.type_name, self.can_exit);
-                shared.consumer_gone(&self.consumer, plugin, &error);
+                let gone = Gone { error: &error, at_its_wish: false, announced: false };
+                shared.consumer_gone(&self.consumer, plugin, gone);
                 return;
             }
             tracing::info!(plugin = &*self.name, attempt = backoff.attempts(), "restarting output");

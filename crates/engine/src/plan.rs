@@ -4,14 +4,15 @@
 //! Not here: reading files (`heka-config`), starting anything that touches the outside.
 
 mod check;
+mod rules;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use heka_config::{
-    Buffering, Category, CommonConsumer, CommonInput, CommonSplitter, Config, Globals, Oversize,
-    Problem, Problems, Section, nearest,
+    Category, CommonConsumer, CommonInput, CommonSplitter, Config, Globals, Oversize, Problem,
+    Problems, Section, nearest,
 };
 use heka_matcher::Matcher;
 use heka_plugin::{
@@ -21,6 +22,8 @@ use heka_plugin::{
 use heka_stream::FullAction;
 
 use crate::decoders::Decoders;
+pub(crate) use crate::plan::rules::ConsumerRules;
+use crate::plan::rules::ticker;
 
 /// Bytes that a frame adds to a message: separators, header length, longest header.
 const FRAME_BYTES_MAX: usize = 3 + 255;
@@ -169,7 +172,7 @@ impl Plan {
                 ),
             });
         }
-        if consumer.full_action() == FullAction::Drop {
+        if consumer.rules().full_action() == FullAction::Drop {
             reasons.push(match consumer.is_durable() {
                 true => {
                     "full_action = \"drop\" loses what its disk buffer has no room for".to_owned()
@@ -184,6 +187,13 @@ impl Plan {
         Guarantee { input, at_least_once: reasons.is_empty(), why: reasons.join("; ") }
     }
 
+    /// Names of all filters and outputs.
+    pub(crate) fn consumer_names(&self) -> HashSet<String> {
+        let filters = self.filters.iter().map(|it| &it.part.section.name);
+        let outputs = self.outputs.iter().map(|it| &it.part.section.name);
+        filters.chain(outputs).cloned().collect()
+    }
+
     /// True if a consumer has `use_buffering`.
     pub(crate) fn needs_log(&self) -> bool {
         self.filters.iter().any(ConsumerPart::is_durable)
@@ -192,8 +202,10 @@ impl Plan {
 
     /// Size of the log's segments: the smallest `max_file_size` of all durable consumers, within bounds.
     pub(crate) fn segment_bytes(&self) -> u64 {
-        let filters = self.filters.iter().filter(|it| it.is_durable()).map(|it| it.buffering());
-        let outputs = self.outputs.iter().filter(|it| it.is_durable()).map(|it| it.buffering());
+        let filters =
+            self.filters.iter().filter(|it| it.is_durable()).map(|it| it.rules().buffering());
+        let outputs =
+            self.outputs.iter().filter(|it| it.is_durable()).map(|it| it.rules().buffering());
         let sizes = filters.chain(outputs).map(|buffering| buffering.file_size().bytes());
         sizes.min().unwrap_or(SEGMENT_BYTES_MAX).min(SEGMENT_BYTES_MAX)
     }
@@ -261,36 +273,12 @@ impl Plan {
 }
 
 impl<K: ?Sized> ConsumerPart<K> {
-    pub(crate) fn ticker_interval(&self) -> Option<Duration> {
-        ticker(self.common.ticker_interval, self.part.def.defaults)
+    pub(crate) fn rules(&self) -> ConsumerRules<'_> {
+        ConsumerRules { common: &self.common, defaults: self.part.def.defaults }
     }
 
-    pub(crate) fn can_exit(&self) -> bool {
-        self.common.can_exit.unwrap_or(self.part.def.defaults.can_exit)
-    }
-
-    /// `use_buffering`.
     pub(crate) fn is_durable(&self) -> bool {
-        self.common.use_buffering.unwrap_or(self.part.def.defaults.use_buffering)
-    }
-
-    /// The section's `buffering` table, else the type's defaults.
-    pub(crate) fn buffering(&self) -> Buffering {
-        let count = self.part.def.defaults.cursor_update_count;
-        self.common
-            .buffering
-            .unwrap_or(Buffering { cursor_update_count: count.max(1), ..Buffering::default() })
-    }
-
-    pub(crate) fn full_action(&self) -> FullAction {
-        let given = self.common.buffering.and_then(|buffering| buffering.full_action);
-        match given {
-            Some(heka_config::FullAction::Drop) => FullAction::Drop,
-            Some(heka_config::FullAction::Shutdown) => FullAction::Shutdown,
-            Some(heka_config::FullAction::Block) => FullAction::Block,
-            None if self.is_durable() => FullAction::Shutdown,
-            None => FullAction::Block,
-        }
+        self.rules().is_durable()
     }
 }
 
@@ -298,12 +286,6 @@ impl InputPart {
     pub(crate) fn ticker_interval(&self) -> Option<Duration> {
         ticker(self.common.ticker_interval, self.part.def.defaults)
     }
-}
-
-fn ticker(given: Option<heka_config::Seconds>, defaults: Defaults) -> Option<Duration> {
-    let default = Duration::from_secs(defaults.ticker_interval.into());
-    let interval = given.map_or(default, heka_config::Seconds::get);
-    (!interval.is_zero()).then_some(interval)
 }
 
 /// A plan being made.

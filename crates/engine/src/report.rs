@@ -10,13 +10,14 @@ use heka_stream::{
 };
 use serde_json::{Value, json};
 
+use crate::consumers::Roster;
 use crate::waits::waiting_for;
 
 /// What can be asked of a running engine.
 #[derive(Clone)]
 pub struct Handles {
     pub(crate) inputs: Vec<InputHandle>,
-    pub(crate) consumers: Vec<ConsumerHandle>,
+    pub(crate) consumers: Roster,
     pub(crate) stream: Stream,
     pub(crate) letters: Option<DeadLetters>,
 }
@@ -54,6 +55,8 @@ pub struct ConsumerHandle {
     /// What it injected.
     pub injected: Arc<SourceCounts>,
     pub(crate) stops_when_full: bool,
+    /// Loaded while the daemon runs.
+    pub(crate) is_loaded: bool,
     pub(crate) reporter: Reporter,
 }
 
@@ -64,14 +67,14 @@ impl Handles {
         &self.inputs
     }
 
-    /// All filters.
-    pub fn filters(&self) -> impl Iterator<Item = &ConsumerHandle> {
-        self.consumers.iter().filter(|handle| handle.is_filter)
+    /// All filters of this moment: those of the configuration and those that are loaded.
+    pub fn filters(&self) -> impl Iterator<Item = ConsumerHandle> + use<> {
+        self.consumers.all().into_iter().filter(|handle| handle.is_filter)
     }
 
     /// All outputs.
-    pub fn outputs(&self) -> impl Iterator<Item = &ConsumerHandle> {
-        self.consumers.iter().filter(|handle| !handle.is_filter)
+    pub fn outputs(&self) -> impl Iterator<Item = ConsumerHandle> + use<> {
+        self.consumers.all().into_iter().filter(|handle| !handle.is_filter)
     }
 
     /// The stream.
@@ -85,7 +88,7 @@ impl Handles {
     /// # Errors
     /// The first consumer whose numbers do not add up.
     pub fn balance(&self) -> Result<(), LedgerError> {
-        self.consumers.iter().try_for_each(|handle| handle.consumer.counts().balance())
+        self.consumers.all().iter().try_for_each(|handle| handle.consumer.counts().balance())
     }
 }
 
@@ -142,8 +145,8 @@ impl Report {
             sections: [
                 ("globals", globals(handles)),
                 ("inputs", handles.inputs.iter().map(|it| input(handles, it)).collect()),
-                ("filters", handles.filters().map(|it| consumer(handles, it)).collect()),
-                ("outputs", handles.outputs().map(|it| consumer(handles, it)).collect()),
+                ("filters", handles.filters().map(|it| consumer(handles, &it)).collect()),
+                ("outputs", handles.outputs().map(|it| consumer(handles, &it)).collect()),
             ],
         }
     }

@@ -48,6 +48,8 @@ pub enum Request {
     Rewind(RewindRequest),
     /// Dead letters with these numbers are tried again.
     Requeue(Vec<u64>),
+    /// Plugins load the scripts and other files anew that changed.
+    Reload,
 }
 
 /// Which consumer goes back to where.
@@ -229,6 +231,12 @@ impl Desk {
                 self.done(name);
                 return Ok(());
             }
+            Request::Reload => {
+                tracing::info!("plugins load anew what changed, as asked for");
+                self.shared.context.reload.bump();
+                self.done(name);
+                return Ok(());
+            }
             Request::Requeue(letters) => letters,
         };
         if self.requeues.len() >= REQUEUES_MAX {
@@ -248,7 +256,7 @@ impl Desk {
 
     fn rewind(&self, rewind: &RewindRequest) -> Result<(), RequestError> {
         let (consumer, sequence) = (rewind.consumer.clone(), rewind.sequence);
-        let handle = self.handles.consumers.iter().find(|handle| *handle.name == *consumer);
+        let handle = self.handles.consumers.find(&consumer);
         let Some(handle) = handle else { return Err(RequestError::NoConsumer(consumer)) };
         let log = self.handles.stream.log().filter(|_| handle.consumer.is_durable());
         let Some(log) = log else { return Err(RequestError::NotBuffered(consumer)) };
@@ -396,7 +404,8 @@ mod tests {
     fn requests_come_back_in_the_order_in_which_they_were_made() {
         let (storage, place) = place();
         let rewind = RewindRequest { consumer: "out".to_owned(), sequence: 123 };
-        let requests = [Request::Requeue(vec![1, u64::MAX]), Request::Rewind(rewind)];
+        let requests =
+            [Request::Requeue(vec![1, u64::MAX]), Request::Rewind(rewind), Request::Reload];
         for (number, request) in requests.iter().enumerate().rev() {
             request.submit(&*storage, Path::new("/base"), (number as i64, 0)).unwrap();
         }
@@ -407,6 +416,7 @@ mod tests {
             requests[1].to_json().unwrap(),
             r#"{"rewind":{"consumer":"out","sequence":123}}"#
         );
+        assert_eq!(requests[2].to_json().unwrap(), r#""reload""#);
         assert_eq!(requests[0].to_json().unwrap(), r#"{"requeue":[1,18446744073709551615]}"#);
     }
 

@@ -3,16 +3,18 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 
+use heka_config::Globals;
+use heka_matcher::CompileError;
 use heka_plugin::{StartContext, Stop, StopSwitch};
-use heka_stream::{DropReason, Route, Stream};
-use std::sync::{Mutex, PoisonError};
+use heka_stream::{Consumer, DropReason, Route, Stream};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
 /// The daemon as its runners see it.
 pub(crate) struct Shared {
     pub(crate) stream: Stream,
     pub(crate) context: StartContext,
-    pub(crate) loops_max: u8,
+    pub(crate) limits: FilterLimits,
     /// Inputs stop reading; outputs hold nothing back any more.
     pub(crate) stop: StopSwitch,
     /// The shutdown's deadline passed.
@@ -24,12 +26,42 @@ pub(crate) struct Shared {
     failed: AtomicBool,
 }
 
+/// What the daemon's own section says of all filters.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct FilterLimits {
+    pub(crate) loops_max: u8,
+    pub(crate) process_inject_max: u32,
+    pub(crate) timer_inject_max: u32,
+    pub(crate) process_duration_max_ns: u64,
+}
+
+impl From<&Globals> for FilterLimits {
+    fn from(globals: &Globals) -> Self {
+        Self {
+            loops_max: u8::try_from(globals.message_loops()).unwrap_or(u8::MAX),
+            process_inject_max: globals.max_process_inject,
+            timer_inject_max: globals.max_timer_inject,
+            process_duration_max_ns: globals.max_process_duration,
+        }
+    }
+}
+
+/// Why a filter or output is gone for good.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Gone<'a> {
+    pub(crate) error: &'a str,
+    /// It said so itself; else it failed too often.
+    pub(crate) at_its_wish: bool,
+    /// It has announced that itself.
+    pub(crate) announced: bool,
+}
+
 impl Shared {
-    pub(crate) fn new(stream: Stream, context: StartContext, loops_max: u8) -> Arc<Self> {
+    pub(crate) fn new(stream: Stream, context: StartContext, limits: FilterLimits) -> Arc<Self> {
         Arc::new(Self {
             stream,
             context,
-            loops_max,
+            limits,
             stop: StopSwitch::new().0,
             abandon: StopSwitch::new().0,
             wanted: Notify::new(),
@@ -59,43 +91,78 @@ impl Shared {
         self.exit_code.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn set_routes(&self, routes: Vec<Route>) -> Result<(), heka_matcher::CompileError> {
-        self.stream.set_routes(&routes)?;
-        *self.routes.lock().unwrap_or_else(PoisonError::into_inner) = routes;
+    /// Sets the routes of the configuration; those of filters that were loaded before come behind them.
+    pub(crate) fn set_first_routes(&self, routes: Vec<Route>) -> Result<(), CompileError> {
+        let mut current = self.routes();
+        let mut all = routes;
+        all.extend(current.iter().cloned());
+        self.stream.set_routes(&all)?;
+        *current = all;
         Ok(())
     }
 
-    /// A filter or output (name, type, whether it may exit) failed for good: it is removed and announced where it
-    /// may exit, else the daemon stops in order.
+    pub(crate) fn add_route(&self, route: Route) -> Result<(), CompileError> {
+        let mut current = self.routes();
+        let mut all = current.clone();
+        all.push(route);
+        self.stream.set_routes(&all)?;
+        *current = all;
+        Ok(())
+    }
+
+    fn routes(&self) -> MutexGuard<'_, Vec<Route>> {
+        self.routes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A filter or output (name, type, whether it may exit) is gone for good: it is removed and announced where it
+    /// may exit, else the daemon stops in order. True if it is removed.
     pub(crate) fn consumer_gone(
         &self,
-        consumer: &Arc<heka_stream::Consumer>,
+        consumer: &Arc<Consumer>,
         (name, type_name, can_exit): (&str, &str, bool),
-        error: &str,
-    ) {
+        gone: Gone<'_>,
+    ) -> bool {
         if self.abandon.signal().is_set() {
-            return;
+            return false;
         }
-        tracing::error!(plugin = name, error, "max retries exceeded");
+        let error = gone.error;
+        match gone.at_its_wish {
+            true => tracing::error!(plugin = name, error, "has ended for good"),
+            false => tracing::error!(plugin = name, error, "max retries exceeded"),
+        }
         if !can_exit {
             tracing::error!(plugin = name, "has stopped, shutting down");
             self.request_shutdown(1);
-            return;
+            return false;
         }
         self.remove_route(consumer);
+        if let Some(log) = self.stream.log() {
+            log.retire(consumer);
+        }
         let lost = consumer.give_up(DropReason::Stopped, true);
-        crate::own_messages::announce(self, name, type_name, error);
-        tracing::error!(plugin = name, lost, "removed, its messages are dropped");
+        if !gone.announced {
+            crate::own_messages::announce(self, name, type_name, error);
+        }
+        tracing::error!(plugin = name, lost, "removed, what it had in memory is dropped");
+        true
     }
 
-    /// A consumer's plugin is gone for good: nothing is routed to it any more.
-    fn remove_route(&self, consumer: &Arc<heka_stream::Consumer>) {
-        let mut routes = self.routes.lock().unwrap_or_else(PoisonError::into_inner);
+    /// Nothing is routed to a consumer any more, and it is closed.
+    pub(crate) fn remove_route(&self, consumer: &Arc<Consumer>) {
+        let mut routes = self.routes();
         routes.retain(|route| !Arc::ptr_eq(&route.consumer, consumer));
-        consumer.close();
         if let Err(error) = self.stream.set_routes(&routes) {
             // The closed consumer refuses and counts what is still routed to it.
             tracing::error!(%error, "routes not changed");
         }
+        // Sources that wait for its room go on, by the new routes.
+        consumer.close();
     }
+}
+
+/// Stops the daemon when a consumer with `full_action = "shutdown"` is full.
+pub(crate) async fn stop_when_full(shared: Arc<Shared>, consumer: Arc<Consumer>) {
+    consumer.overflowed().await;
+    tracing::error!(plugin = &*consumer.options().name, "its buffer is full, shutting down");
+    shared.request_shutdown(1);
 }

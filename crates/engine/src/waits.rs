@@ -23,8 +23,9 @@ pub(crate) async fn watch(handles: Handles) {
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         look.tick().await;
+        let filters: Vec<_> = handles.filters().collect();
         let inputs = handles.inputs.iter().map(|input| (&input.name, &input.ledger));
-        let filters = handles.filters().map(|filter| (&filter.name, &filter.injected));
+        let filters = filters.iter().map(|filter| (&filter.name, &filter.injected));
         for (name, counts) in inputs.chain(filters) {
             match waiting_for(&handles, counts).filter(|(lasts, _)| *lasts >= TOLD_AFTER) {
                 Some((lasts, why)) => {
@@ -55,7 +56,8 @@ pub(crate) fn waiting_for(handles: &Handles, counts: &SourceCounts) -> Option<(D
             let (used, total) =
                 (budget.used() + injected.used(), budget.total() + injected.total());
             let percent = used * 100 / total.max(1);
-            let most = handles.consumers.iter().max_by_key(|it| it.consumer.held_bytes());
+            let consumers = handles.consumers.all();
+            let most = consumers.iter().max_by_key(|it| it.consumer.held_bytes());
             let holder = most.map(|it| holder(&it.consumer)).unwrap_or_default();
             format!("{percent} % of memory_limit is in use, most of it held by {holder}")
         }

@@ -38,6 +38,11 @@ impl Budget {
         left.map(drop).ok_or(Error::OutOfBudget)
     }
 
+    /// The steps left, for those who count them down themselves.
+    pub const fn left_mut(&mut self) -> &mut u64 {
+        &mut self.left
+    }
+
     pub(crate) fn set_left(&mut self, left: u64) {
         self.left = left;
     }

@@ -7,6 +7,7 @@
 
 mod bytes;
 mod error;
+mod escape;
 mod format;
 mod number;
 mod pack;
@@ -14,8 +15,12 @@ mod pattern;
 
 pub use bytes::{ByteSet, lower, reverse, upper};
 pub use error::Error;
+pub use escape::append_escaped;
 pub use format::{Conversion, Directive, Directives, FORM_MAX, ITEM_BYTES_MAX, Piece};
-pub use number::{NUMBER_BYTES_MAX, heka_number, lua_number, to_int32, to_signed, to_unsigned};
+pub use number::{
+    NUMBER_BYTES_MAX, general_number, heka_literal, heka_number, lua_number, to_int32, to_signed,
+    to_unsigned,
+};
 pub use pack::{PackFormat, PackItem, UnpackItem, Unpacked, pack_size};
 pub use pattern::{
     CAPTURES_MAX, Cache, Capture, Found, Kind, Matcher, PARTS_MAX, Pattern, Substitution,

@@ -78,7 +78,22 @@ fn large(number: f64, out: &mut Vec<u8>) {
     }
 }
 
+/// Appends a number as an expression of Lua: as [`heka_number`], but `0/0`, `1/0` and `-1/0`.
+pub fn heka_literal(number: f64, out: &mut Vec<u8>) {
+    if number.is_nan() {
+        out.extend_from_slice(b"0/0");
+    } else if number.is_infinite() {
+        out.extend_from_slice(if number > 0.0 { b"1/0" } else { b"-1/0" });
+    } else {
+        heka_number(number, out);
+    }
+}
+
 /// Appends a number as C's `%.{digits}g`.
+pub fn general_number(number: f64, digits: usize, out: &mut Vec<u8>) {
+    general(number, digits, out);
+}
+
 fn general(number: f64, digits: usize, out: &mut Vec<u8>) {
     if number.is_sign_negative() {
         out.push(b'-');

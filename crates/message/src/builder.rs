@@ -381,6 +381,20 @@ impl RecordBuilder<'_> {
         self
     }
 
+    /// Takes back what the record sets of content and identity: payload, version, fields, id and time. Type, logger,
+    /// hostname, severity and pid stay.
+    pub fn clear_content(&mut self) -> &mut Self {
+        let content = Variables::PAYLOAD
+            | Variables::ENV_VERSION
+            | Variables::UUID
+            | Variables::TIMESTAMP
+            | Variables::FIELDS;
+        self.clear_fields();
+        self.builder.draft.payload = Span::EMPTY;
+        self.builder.draft.own = self.builder.draft.own.without(content);
+        self
+    }
+
     /// Remembers the encoded message that the record was just decoded from. Any later setter forgets it.
     pub fn wire(&mut self, message: &[u8]) -> &mut Self {
         self.builder.draft.wire = self.builder.span_of(message);
@@ -781,6 +795,22 @@ mod tests {
         assert!(!record.is_set(Variables::TIMESTAMP) && record.wire().is_some());
         assert_eq!(batch.uniform(), Variables::NONE);
         assert_eq!(batch.record(1).unwrap().wire(), None, "a change makes the wire bytes stale");
+    }
+
+    #[test]
+    fn what_is_cleared_of_a_draft_is_content_only() {
+        let mut builder = builder(b"");
+        let mut record = builder.record();
+        let name = record.name_id(b"a");
+        record.message_type("kept").payload("gone").env_version("gone").timestamp(1).uuid(&[1; 16]);
+        record.severity(2).field(name, Value::Int(1)).clear_content();
+        record.commit().unwrap();
+        let batch = builder.finish();
+        let record = batch.record(0).unwrap();
+        assert_eq!((record.message_type(), record.severity()), (&b"kept"[..], 2));
+        assert_eq!((record.payload(), record.env_version()), (&b""[..], &b""[..]));
+        assert_eq!((record.timestamp(), record.field_count()), (1_000, 0));
+        assert!(!record.is_set(Variables::PAYLOAD) && record.uuid() != Some(Uuid([1; 16])));
     }
 
     #[test]

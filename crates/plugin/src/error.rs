@@ -70,12 +70,35 @@ impl InputError {
     }
 }
 
-/// A filter failed.
+/// A filter failed, or wants to end.
 #[derive(Debug, thiserror::Error)]
 pub enum FilterError {
-    /// It is to be started anew.
+    /// It is to be started anew, and gets the delivery again.
     #[error("{0}")]
     Fatal(String),
+    /// It ends for good. What it injected is still sent, and the delivery counts as dealt with. It is removed where its
+    /// section's `can_exit` allows, else the daemon stops.
+    #[error("{why}")]
+    Exit {
+        /// Why, in words.
+        why: String,
+        /// It injected a message that says so itself: the daemon's own `heka.terminated` is not sent.
+        announced: bool,
+    },
+}
+
+impl FilterError {
+    /// The filter ends for good; the daemon announces that with `heka.terminated`.
+    #[must_use]
+    pub fn exit(why: impl Into<String>) -> Self {
+        Self::Exit { why: why.into(), announced: false }
+    }
+
+    /// The filter ends for good, and has injected what announces that.
+    #[must_use]
+    pub fn exit_announced(why: impl Into<String>) -> Self {
+        Self::Exit { why: why.into(), announced: true }
+    }
 }
 
 /// An output failed. What it holds is not acknowledged.

@@ -13,8 +13,8 @@ use heka_message::{
 use heka_stream::{DeadLetters, LetterMeta, Settled, Source, SourceCounts, Stream};
 
 use crate::{
-    Decode, DecodeError, Decoder, Frames, InputCounts, InputError, LimitedLog, Oversize, Prepared,
-    Scan, Splitter, StartContext, StartError,
+    Decode, DecodeError, Decoder, Frames, InputCounts, InputError, LimitedLog, MessageFeed,
+    Oversize, Prepared, Scan, Splitter, StartContext, StartError,
 };
 
 /// Bytes of a buffer for sources that send little at a time.
@@ -100,6 +100,13 @@ impl std::fmt::Debug for FeedMaker {
 }
 
 impl FeedMaker {
+    /// A feed of messages that the input makes itself: past splitter and decoder.
+    #[must_use]
+    pub fn messages(&self, envelope: Envelope) -> MessageFeed {
+        let source = self.stream.source(Arc::clone(&self.ledger));
+        MessageFeed::new(self.context.clone(), Arc::clone(&self.counts), envelope, source)
+    }
+
     /// A feed of its own splitter and decoder instance. `token` tells it from the input's other feeds in logs.
     ///
     /// # Errors

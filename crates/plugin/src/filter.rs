@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use heka_matcher::Matcher;
 use heka_message::{Batch, BatchBuilder, Buffer, Envelope, NameRegistry, RecordBuilder};
 use heka_stream::{Clock, Delivery};
 
@@ -13,7 +14,8 @@ pub trait Filter: Send {
     /// Looks at a delivery. The runner acknowledges it after that.
     ///
     /// # Errors
-    /// If the filter cannot go on; it is started anew and gets the delivery again.
+    /// If the filter cannot go on. After [`FilterError::Fatal`] it is started anew and gets the delivery again, after
+    /// [`FilterError::Exit`] it is gone.
     fn process(
         &mut self,
         delivery: &Delivery,
@@ -51,6 +53,26 @@ pub trait Filter: Send {
         let _context = context;
         Ok(())
     }
+
+    /// Files that it was made from may have changed: those that did are to be loaded anew. Also called while nothing else
+    /// happens.
+    ///
+    /// # Errors
+    /// As [`process`](Self::process).
+    fn reload(&mut self, context: &mut FilterContext) -> Result<(), FilterError> {
+        let _context = context;
+        Ok(())
+    }
+
+    /// The end, in order: it has seen all that was for it, and nothing more comes. What it injects is sent, and its state
+    /// saved after that. Not called after an error.
+    ///
+    /// # Errors
+    /// In whatever way, it is the end; the error is told in the log.
+    fn stop(&mut self, context: &mut FilterContext) -> Result<(), FilterError> {
+        let _context = context;
+        Ok(())
+    }
 }
 
 /// What a filter is given to work with.
@@ -63,8 +85,21 @@ pub struct FilterContext {
     pub names: Arc<NameRegistry>,
     /// Headers of what it injects: logger is its name, hostname and pid are the daemon's.
     pub envelope: Arc<Envelope>,
+    /// Host name of the daemon.
+    pub hostname: Arc<str>,
+    /// Process id of the daemon.
+    pub pid: i32,
+    /// The filter's own matcher. What it injects must not be accepted by it, and is refused if it is; a filter that wants
+    /// to know at once asks here.
+    pub matcher: Arc<Matcher>,
     /// `max_message_loops`.
     pub loops_max: u8,
+    /// `max_process_inject`: for filters that bound what they inject for each message.
+    pub process_inject_max: u32,
+    /// `max_timer_inject`: for filters that bound what they inject for each tick.
+    pub timer_inject_max: u32,
+    /// `max_process_duration`: mean time for each message in nanoseconds above which a filter counts as slow.
+    pub process_duration_max_ns: u64,
     /// Counters.
     pub counts: Arc<PluginCounts>,
     /// How the filter reports on itself.

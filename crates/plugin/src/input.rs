@@ -8,8 +8,8 @@ use heka_stream::Settled;
 use tokio::sync::watch;
 
 use crate::{
-    BoxFuture, Feed, FeedMaker, InputCounts, InputError, LimitedLog, Report, StartContext,
-    StartError,
+    BoxFuture, Feed, FeedMaker, InputCounts, InputError, LimitedLog, MessageFeed, Report,
+    StartContext, StartError,
 };
 
 /// Reads from outside until it is told to stop.
@@ -51,6 +51,12 @@ impl InputContext {
     /// If the splitter or the decoder cannot start.
     pub fn feed(&self, token: &str, envelope: Envelope) -> Result<Feed, StartError> {
         self.feeds.feed(token, envelope)
+    }
+
+    /// A feed of messages that the input makes itself: past its splitter and decoder.
+    #[must_use]
+    pub fn messages(&self, envelope: Envelope) -> MessageFeed {
+        self.feeds.messages(envelope)
     }
 
     /// The envelope that Heka gives this input's messages: logger is the section name; source too.

@@ -14,7 +14,10 @@ mod feed;
 mod filter;
 mod input;
 mod limited;
+mod manage;
+mod message_feed;
 mod output;
+mod reload;
 mod report;
 mod splitter;
 mod start;
@@ -29,12 +32,16 @@ pub use error::{FilterError, InputError, OutputError, StartError};
 pub use feed::{Feed, FeedMaker, FeedSettings, Pools};
 pub use filter::{Filter, FilterContext};
 pub use heka_config::{Category, FieldProblems, PluginConfig, UnknownKeys};
+pub use heka_matcher::Matcher;
 pub use heka_stream::{
     Ack, Clock, DeadLetters, Delivery, Durability, DurableLog, Keep, Settled, Storage,
 };
 pub use input::{Input, InputContext, Reporter, Stop, StopSwitch};
 pub use limited::LimitedLog;
+pub use manage::{DynamicFilter, ManageFilters, OnEnd};
+pub use message_feed::MessageFeed;
 pub use output::{Flush, Output, OutputContext};
+pub use reload::Reload;
 pub use report::{Metric, Report};
 pub use splitter::{Frame, Frames, Oversize, Scan, Splitter};
 pub use start::{MakeDecoder, StartContext};

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use heka_message::{NameId, NameRegistry};
 use heka_stream::{Clock, DeadLetters, DurableLog, Storage};
 
-use crate::{Decoder, StartError};
+use crate::{Decoder, ManageFilters, Reload, StartError};
 
 /// Makes decoders by section name, for decoders that contain others.
 pub trait MakeDecoder: Send + Sync {
@@ -51,6 +51,10 @@ pub struct StartContext {
     pub log: Option<DurableLog>,
     /// Where messages go that are given up for good; `None`: nowhere.
     pub letters: Option<DeadLetters>,
+    /// Says when files are to be looked at again.
+    pub reload: Reload,
+    /// Loads other filters; only filters have it.
+    pub filters: Option<Arc<dyn ManageFilters>>,
 }
 
 impl StartContext {

@@ -253,15 +253,18 @@ impl Consumer {
     }
 
     /// Gives up all that waits or is out in memory; returns the number of messages. With `settle` their source may
-    /// move on; without, as at a shutdown, it will read them again.
+    /// move on, and what the plugin only owes an answer for stays owed; without, as at a shutdown, it will read them
+    /// again.
     pub fn give_up(&self, reason: DropReason, settle: bool) -> u64 {
         let mut lost = 0;
         loop {
             let state = self.lock();
-            let Some(place) = state.entries.iter().position(|entry| entry.place != Place::Done)
-            else {
-                return lost;
+            let is_lost = |entry: &Entry| match entry.place {
+                Place::Done => false,
+                Place::Waiting => true,
+                Place::Out => !settle || entry.published.is_some(),
             };
+            let Some(place) = state.entries.iter().position(is_lost) else { return lost };
             let number = state.first + place as u64;
             lost += state.entries[place].records;
             drop(state);
@@ -383,10 +386,7 @@ impl Consumer {
         let published = entry.published.take();
         let settlement = entry.settlement.take();
         state.held_bytes -= bytes;
-        while state.entries.pop_front_if(|entry| entry.place == Place::Done).is_some() {
-            state.first += 1;
-            state.next = state.next.saturating_sub(1);
-        }
+        state.forget_done();
         state.log.count_answer();
         drop(state);
         count(&self.counts, records);
@@ -436,6 +436,14 @@ impl Consumer {
 }
 
 impl State {
+    /// Lets go of what is done at the begin.
+    fn forget_done(&mut self) {
+        while self.entries.pop_front_if(|entry| entry.place == Place::Done).is_some() {
+            self.first += 1;
+            self.next = self.next.saturating_sub(1);
+        }
+    }
+
     fn push(&mut self, entry: Entry) {
         self.held_bytes += entry.bytes;
         self.entries.push_back(entry);

@@ -24,7 +24,10 @@ use crate::bell::Bell;
 use crate::clock::Clock;
 use crate::consumer::{Consumer, Logged, Want};
 use crate::delivery::Published;
-use crate::log::{Damage, LogError, LogSettings, LogState, LogWriter, PositionState, Tail};
+use crate::ledger::DropReason;
+use crate::log::{
+    CursorState, Damage, LogError, LogSettings, LogState, LogWriter, PositionState, Tail,
+};
 use crate::settle::Tracker;
 use crate::storage::Storage;
 
@@ -101,7 +104,8 @@ pub(crate) struct Inner {
     catch_up: Arc<Bell>,
     /// `pending` became shorter.
     room: Notify,
-    readings: Mutex<Vec<Reading>>,
+    /// Those of consumers that the reading thread has not seen yet.
+    new_readings: Mutex<Vec<Reading>>,
     ending: AtomicBool,
     threads: Mutex<Vec<JoinHandle<()>>>,
     counts: Counts,
@@ -132,6 +136,8 @@ struct Queue {
     /// Where the files end.
     tail: Option<Tail>,
     consumers: Vec<Arc<Consumer>>,
+    /// Cursors of consumers that have gone, not written yet.
+    left: BTreeMap<String, CursorState>,
     sources: Vec<KeyedSource>,
     stuck: Option<String>,
     /// When a batch was last let go of without being written.
@@ -211,6 +217,7 @@ impl DurableLog {
             written: next,
             tail: writer.tail(),
             consumers: Vec::new(),
+            left: BTreeMap::new(),
             sources: Vec::new(),
             stuck: None,
             spared_at: None,
@@ -228,7 +235,7 @@ impl DurableLog {
             urgent: Bell::default(),
             catch_up: Arc::default(),
             room: Notify::new(),
-            readings: Mutex::default(),
+            new_readings: Mutex::default(),
             ending: AtomicBool::new(false),
             threads: Mutex::default(),
             counts,
@@ -238,7 +245,8 @@ impl DurableLog {
         Ok(Self { inner })
     }
 
-    /// Takes on a consumer, at the cursor that it had or else with what comes from now on. Before anything is appended.
+    /// Takes on a consumer, at the cursor that it had or else with what comes from now on. Before anything is appended;
+    /// later on, [`Stream::set_routes`](crate::Stream::set_routes) does it.
     ///
     /// # Errors
     /// If its matcher cannot be compiled.
@@ -261,9 +269,32 @@ impl DurableLog {
         consumer.attach(logged, cursor, queue.next);
         queue.consumers.push(Arc::clone(consumer));
         drop(queue);
-        inner.readings().push(Reading::new(Arc::clone(consumer), set));
+        inner.new_readings().push(Reading::new(Arc::clone(consumer), set));
         inner.catch_up.ring();
         Ok(())
+    }
+
+    /// Lets a consumer go to which nothing is routed any more. What it has not answered for stays on disk, for the next
+    /// one of its name, or until it is given up as that of any consumer that is no more. The next one also gets what the log
+    /// happens to have of what came meanwhile.
+    pub fn retire(&self, consumer: &Arc<Consumer>) {
+        let inner = &self.inner;
+        let now_ns = inner.clock.now_ns();
+        let mut queue = inner.queue();
+        let count = queue.consumers.len();
+        queue.consumers.retain(|known| !Arc::ptr_eq(known, consumer));
+        if queue.consumers.len() == count {
+            return;
+        }
+        let name = consumer.options().name.to_string();
+        let cursor = consumer.leave_log(queue.next, now_ns);
+        queue.left.insert(name.clone(), cursor);
+        inner.recovered().cursors.insert(name, cursor);
+        drop(queue);
+        // What lies in no log is lost.
+        consumer.give_up(DropReason::Stopped, true);
+        inner.commit.ring();
+        inner.catch_up.ring();
     }
 
     /// A consumer gets everything from `sequence` on again, as far as the log has it.
@@ -502,8 +533,8 @@ impl Inner {
         self.recovered.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn readings(&self) -> MutexGuard<'_, Vec<Reading>> {
-        self.readings.lock().unwrap_or_else(PoisonError::into_inner)
+    fn new_readings(&self) -> MutexGuard<'_, Vec<Reading>> {
+        self.new_readings.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn is_ending(&self) -> bool {

@@ -1,7 +1,7 @@
 //! Which consumers get which records: all matchers, compiled together, evaluated once per batch.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard};
 
 use heka_matcher::{CompileError, Matcher, MatcherSet};
 use heka_message::NameRegistry;
@@ -30,7 +30,7 @@ pub struct Stream {
 
 #[derive(Debug)]
 pub(crate) struct Inner {
-    pub(crate) routing: RwLock<Arc<Routing>>,
+    routing: RwLock<Arc<Routing>>,
     pub(crate) budget: Budget,
     pub(crate) inject_budget: Budget,
     pub(crate) names: Arc<NameRegistry>,
@@ -53,6 +53,13 @@ pub(crate) struct Routing {
 /// they took in, even while inputs wait for the rest.
 const INJECT_PART: u64 = 8;
 
+impl Inner {
+    /// The routes of now; nobody replaces them while the guard lives.
+    pub(crate) fn routing(&self) -> RwLockReadGuard<'_, Arc<Routing>> {
+        self.routing.read().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 impl Stream {
     /// A stream without consumers; `memory_bytes` bounds all batches in flight.
     #[must_use]
@@ -71,11 +78,13 @@ impl Stream {
         }
     }
 
-    /// Replaces all routes; batches appended from now on follow the new ones. A batch reaches its consumers in the
-    /// order of the routes: put those that inject messages last.
+    /// Replaces all routes. A batch follows either the old ones or the new ones, also if its source has been waiting with
+    /// it; once this returns, nothing follows the old ones any more. Consumers with a log that it does not know yet are
+    /// registered with it at this very moment. A batch reaches its consumers in the order of the routes: put those that
+    /// inject messages last.
     ///
     /// # Errors
-    /// If the matchers cannot be compiled together; the old routes then stay.
+    /// If the matchers cannot be compiled; the old routes then stay.
     pub fn set_routes(&self, routes: &[Route]) -> Result<(), CompileError> {
         let matchers: Vec<Matcher> = routes.iter().map(|route| route.matcher.clone()).collect();
         let consumers: Vec<_> = routes.iter().map(|route| Arc::clone(&route.consumer)).collect();
@@ -85,7 +94,14 @@ impl Stream {
         let signed = consumers.iter().enumerate().filter_map(wants_signer).collect();
         let set = Some(MatcherSet::compile(&matchers, &self.inner.names)?);
         let routing = Arc::new(Routing { set, consumers, signed });
-        *self.inner.routing.write().unwrap_or_else(PoisonError::into_inner) = routing;
+        let mut current = self.inner.routing.write().unwrap_or_else(PoisonError::into_inner);
+        let is_new = |route: &&Route| route.consumer.is_durable() && !route.consumer.is_logged();
+        for route in routes.iter().filter(is_new) {
+            if let Some(log) = self.log() {
+                log.register(&route.consumer, &route.matcher)?;
+            }
+        }
+        *current = routing;
         Ok(())
     }
 

@@ -1,12 +1,12 @@
 //! Appending to the stream.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, PoisonError};
 
 use heka_matcher::Evaluation;
 use heka_message::{Batch, Selection};
 
-use crate::budget::Budget;
+use crate::budget::{Budget, Permit};
 use crate::consumer::{Consumer, Room};
 use crate::delivery::Published;
 use crate::durable::{DurableLog, Entering};
@@ -40,7 +40,17 @@ pub struct Source {
     durable: Vec<Chosen>,
     places: Vec<u32>,
     union: Vec<u64>,
+    /// Those that have no room and do not wait, with the number of messages that they miss.
+    refused: Vec<(Arc<Consumer>, u64)>,
     key: Option<Key>,
+}
+
+/// A batch on its way into the stream.
+struct Coming {
+    batch: Batch,
+    end: u64,
+    position: Option<Box<[u8]>>,
+    permit: Permit,
 }
 
 /// A consumer, what it gets of a batch, and how many messages that are.
@@ -69,6 +79,7 @@ impl Source {
             durable: Vec::new(),
             places: Vec::new(),
             union: Vec::new(),
+            refused: Vec::new(),
             key: None,
         }
     }
@@ -143,28 +154,28 @@ impl Source {
                 self.budget.take(batch.memory_bytes()).await
             }
         };
-        let routing = {
-            let routing = self.stream.inner.routing.read();
-            Arc::clone(&routing.unwrap_or_else(PoisonError::into_inner))
-        };
-        let filtered = self.choose(&routing, &batch, end);
-        let mut place = 0;
-        while let Some((consumer, _, records)) = self.chosen.get(place) {
-            if consumer.has_window() || {
-                let _waiting = self.counts.wait(Some(consumer));
-                consumer.make_room().await
-            } {
-                place += 1;
-            } else {
-                consumer.refuse(*records);
-                self.chosen.remove(place);
+        let coming = Coming { batch, end, position, permit };
+        let stream = self.stream.clone();
+        loop {
+            let routing = Arc::clone(&stream.inner.routing());
+            let filtered = self.choose(&routing, &coming.batch, end);
+            self.make_room().await;
+            self.make_durable_room(coming.batch.memory_bytes()).await;
+            // The guard is held while the batch goes out: once routes are replaced, nothing follows the old ones.
+            let current = stream.inner.routing();
+            if Arc::ptr_eq(&current, &routing) {
+                self.publish(coming, filtered);
+                return Ok(());
             }
         }
-        let log = self.stream.log().filter(|_| !self.durable.is_empty()).cloned();
-        if let Some(log) = &log {
-            self.make_durable_room(log, batch.memory_bytes()).await;
-        }
+    }
 
+    /// Gives a batch to the consumers that were chosen for it and have room.
+    fn publish(&mut self, coming: Coming, filtered: usize) {
+        let Coming { batch, end, position, permit } = coming;
+        for (consumer, records) in self.refused.drain(..) {
+            consumer.refuse(records);
+        }
         self.end = end;
         self.counts.add(batch.len(), filtered, batch.raw().len());
         self.stream.inner.appended.fetch_add(batch.len() as u64, Ordering::Relaxed);
@@ -174,7 +185,7 @@ impl Source {
         let settlement = Settlement::new(Arc::clone(&self.tracker), ticket, holders, durable);
         let settlement = Some(Arc::new(settlement));
         let published = Arc::new(Published { batch, settlement, _permit: permit });
-        if let Some(log) = log.filter(|_| durable > 0) {
+        if let Some(log) = self.stream.log().filter(|_| durable > 0) {
             let wanted = union(&self.durable, published.batch.len());
             let source = self.key.as_ref().map(|key| (Arc::clone(&key.name), key.base + end));
             let chosen = &mut self.durable;
@@ -184,21 +195,39 @@ impl Source {
         for (consumer, selection, records) in self.chosen.drain(..) {
             consumer.push(&published, selection, records);
         }
-        Ok(())
+    }
+
+    /// Waits until each consumer without a log can take a batch. Those that drop it are left out.
+    async fn make_room(&mut self) {
+        let mut place = 0;
+        while let Some((consumer, _, records)) = self.chosen.get(place) {
+            if consumer.has_window() || {
+                let _waiting = self.counts.wait(Some(consumer));
+                consumer.make_room().await
+            } {
+                place += 1;
+            } else {
+                self.refused.push((Arc::clone(consumer), *records));
+                self.chosen.remove(place);
+            }
+        }
     }
 
     /// Waits until each durable consumer, and the log, can take a batch. Those that drop it are left out.
-    async fn make_durable_room(&mut self, log: &DurableLog, bytes: usize) {
+    async fn make_durable_room(&mut self, bytes: usize) {
+        let Some(log) = self.stream.log().filter(|_| !self.durable.is_empty()).cloned() else {
+            return;
+        };
         let mut place = 0;
         while let Some((consumer, _, records)) = self.durable.get(place) {
             let room = consumer.room(bytes);
             if room == Room::Yes && log.inner.has_room() || {
                 let _waiting = self.counts.wait(Some(consumer));
-                takes(consumer, log, room).await
+                takes(consumer, &log, room).await
             } {
                 place += 1;
             } else {
-                consumer.refuse(*records);
+                self.refused.push((Arc::clone(consumer), *records));
                 self.durable.remove(place);
             }
         }
@@ -221,6 +250,7 @@ impl Source {
         let is_logged = self.key.as_ref().is_some_and(|key| end <= key.logged_until);
         self.chosen.clear();
         self.durable.clear();
+        self.refused.clear();
         self.union.clear();
         self.union.resize(batch.len().div_ceil(64), 0);
         let Some(set) = routing.set.as_ref().filter(|_| !batch.is_empty()) else {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use heka_engine::EngineSettings;
 use heka_message::NameRegistry;
-use heka_plugin::{MakeDecoder, StartContext};
+use heka_plugin::{MakeDecoder, Reload, StartContext};
 use heka_stream::{ManualClock, MemoryStorage};
 
 /// Time of the clock: 2014-02-10 12:00 in UTC.
@@ -38,5 +38,7 @@ pub(crate) fn context(decoders: Arc<dyn MakeDecoder>) -> StartContext {
         decoders,
         log: None,
         letters: None,
+        reload: Reload::default(),
+        filters: None,
     }
 }

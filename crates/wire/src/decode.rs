@@ -18,7 +18,10 @@ use crate::names::{NameCache, short_hash};
 /// # Errors
 /// As [`MessageDecoder::decode`].
 pub fn decode_message(message: &[u8], record: &mut RecordBuilder<'_>) -> Result<(), WireError> {
-    decode_members(message, record, &mut LookUp)
+    record.detach();
+    decode_members(message, record, &mut LookUp)?;
+    record.wire(message);
+    Ok(())
 }
 
 /// Decodes messages one after another and remembers their field names.
@@ -50,6 +53,32 @@ impl MessageDecoder {
         message: &[u8],
         record: &mut RecordBuilder<'_>,
     ) -> Result<(), WireError> {
+        record.detach();
+        self.decode_checked(message, record)?;
+        record.wire(message);
+        Ok(())
+    }
+
+    /// As [`decode`](Self::decode), over a record that keeps what it has, or its envelope, of type, logger, hostname,
+    /// severity and pid where the message sets none. Its wire bytes are not kept.
+    ///
+    /// # Errors
+    /// As `decode`.
+    pub fn decode_over(
+        &mut self,
+        message: &[u8],
+        record: &mut RecordBuilder<'_>,
+    ) -> Result<(), WireError> {
+        record.clear_content();
+        self.decode_checked(message, record)
+    }
+
+    /// Decodes by the names that are known, and again by those of this batch where they were others'.
+    fn decode_checked(
+        &mut self,
+        message: &[u8],
+        record: &mut RecordBuilder<'_>,
+    ) -> Result<(), WireError> {
         self.names.clear();
         decode_members(message, record, self)?;
         if self.names_hold(message, record) {
@@ -57,6 +86,7 @@ impl MessageDecoder {
         }
         // Another batch began: what was learned is about the names of the last one.
         self.cache.clear();
+        record.clear_fields();
         decode_members(message, record, &mut Learn { cache: &mut self.cache })
     }
 
@@ -126,7 +156,6 @@ fn decode_members(
     record: &mut RecordBuilder<'_>,
     names: &mut impl NameSource,
 ) -> Result<(), WireError> {
-    record.detach();
     let mut cursor = Cursor::new(message);
     while let Some(tag) = cursor.tag()? {
         match tag.number {
@@ -150,7 +179,6 @@ fn decode_members(
             }
         };
     }
-    record.wire(message);
     Ok(())
 }
 

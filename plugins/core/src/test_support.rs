@@ -17,7 +17,7 @@ use heka_plugin::{
     Clock, DecodeError, Decoder, Delivery, Encoded, Encoder, EncoderRunner, Feed, FeedMaker,
     FeedSettings, Filter, FilterContext, Flush, InputContext, InputCounts, InputError, LimitedLog,
     MakeDecoder, Maker, Output, OutputContext, OutputError, Oversize, Plugin, PluginCounts,
-    PluginDef, Pools, Reporter, Splitter, StartContext, StartError, StopSwitch,
+    PluginDef, Pools, Reload, Reporter, Splitter, StartContext, StartError, StopSwitch,
 };
 use heka_stream::{
     Consumer, ConsumerOptions, ManualClock, MemoryStorage, Route, SourceCounts, Stream,
@@ -120,6 +120,8 @@ impl World {
             decoders: Arc::new(Decoders(sections)),
             log: None,
             letters: None,
+            reload: Reload::default(),
+            filters: None,
         };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         Self { runtime, clock, stream, consumer, context }
@@ -415,7 +417,13 @@ impl Filtering {
             clock: Arc::clone(&world.clock) as Arc<dyn Clock>,
             names: Arc::clone(&world.context.names),
             envelope: Arc::new(Envelope::new("tested")),
+            hostname: Arc::clone(&world.context.hostname),
+            pid: world.context.pid,
+            matcher: Arc::new(Matcher::parse("FALSE").unwrap().0),
             loops_max: 4,
+            process_inject_max: 1,
+            timer_inject_max: 10,
+            process_duration_max_ns: 100_000,
             counts: Arc::default(),
             reporter: Reporter::new(),
             log: LimitedLog::default(),

@@ -7,8 +7,8 @@ use heka_matcher::Matcher;
 use heka_message::{BatchBuilder, Buffer, Envelope, NameRegistry, Record};
 use heka_plugin::{
     Decoder, Delivery, Encode, EncodeBuffer, EncodeError, Encoder, EncoderRunner, LimitedLog,
-    MakeDecoder, OutputContext, PluginConfig, PluginCounts, Reporter, StartContext, StartError,
-    StopSwitch,
+    MakeDecoder, OutputContext, PluginConfig, PluginCounts, Reload, Reporter, StartContext,
+    StartError, StopSwitch,
 };
 use heka_stream::{
     Consumer, ConsumerOptions, ManualClock, MemoryStorage, Route, Source, SourceCounts, Stream,
@@ -82,6 +82,8 @@ impl Rig {
             decoders: Arc::new(NoDecoders),
             log: None,
             letters: None,
+            reload: Reload::default(),
+            filters: None,
         };
         Self { start, clock, consumer, source, position: 0 }
     }

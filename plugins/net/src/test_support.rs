@@ -9,8 +9,8 @@ use heka_message::{BatchBuilder, Buffer, Envelope, NameRegistry, Record};
 use heka_plugin::{
     Decoder, Delivery, Encode, EncodeBuffer, EncodeError, Encoder, EncoderRunner, FeedMaker,
     FeedSettings, Frames, InputContext, InputCounts, LimitedLog, MakeDecoder, Metric,
-    OutputContext, Oversize, PluginConfig, PluginCounts, Pools, Prepared, Reporter, Scan, Splitter,
-    StartContext, StartError, StopSwitch,
+    OutputContext, Oversize, PluginConfig, PluginCounts, Pools, Prepared, Reload, Reporter, Scan,
+    Splitter, StartContext, StartError, StopSwitch,
 };
 use heka_stream::{
     Consumer, ConsumerOptions, MemoryStorage, Route, Source, SourceCounts, Stream, SystemClock,
@@ -132,6 +132,8 @@ impl Rig {
             decoders: Arc::new(NoDecoders),
             log: None,
             letters: None,
+            reload: Reload::default(),
+            filters: None,
         };
         Self { start, stream, consumer, switch: StopSwitch::new().0, source, position: 0 }
     }

@@ -8,7 +8,8 @@ use heka_matcher::Matcher;
 use heka_message::{Batch, BatchBuilder, Buffer, Envelope, NameRegistry};
 use heka_plugin::{
     Clock, Decode, DecodeError, Decoder, Feed, FeedMaker, FeedSettings, InputCounts, LimitedLog,
-    MakeDecoder, Maker, Oversize, Plugin, PluginDef, Pools, Splitter, StartContext, StartError,
+    MakeDecoder, Maker, Oversize, Plugin, PluginDef, Pools, Reload, Splitter, StartContext,
+    StartError,
 };
 use heka_stream::{
     Consumer, ConsumerOptions, ManualClock, MemoryStorage, Route, SourceCounts, Stream,
@@ -57,6 +58,8 @@ fn context() -> StartContext {
         decoders: Arc::new(NoDecoders),
         log: None,
         letters: None,
+        reload: Reload::default(),
+        filters: None,
     }
 }
 

@@ -12,19 +12,22 @@ const CRATES: &[(&str, &[&str])] = &[
     ("datetime", &[]),
     ("lpeg", &[]),
     ("luatext", &[]),
+    ("circular-buffer", &["luatext"]),
+    ("sketches", &["luatext"]),
     ("config", &[]),
     ("matcher", &["message", "goregex"]),
     ("wire", &["message"]),
+    ("sandbox", &["message", "wire", "datetime", "lpeg", "luatext", "circular-buffer", "sketches"]),
     ("stream", &["message", "matcher"]),
     ("logstream", &["goregex"]),
-    ("plugin", &["message", "config", "stream", "datetime"]),
+    ("plugin", &["message", "matcher", "config", "stream", "datetime"]),
     ("engine", &["message", "matcher", "config", "wire", "stream", "plugin"]),
     ("testkit", &["message", "matcher", "config", "wire", "stream", "plugin", "engine"]),
 ];
 
 /// The libraries that a plugin may depend on: the contracts, and formats that several plugins share.
 const FOR_PLUGINS: &[&str] =
-    &["plugin", "message", "config", "wire", "datetime", "goregex", "logstream"];
+    &["plugin", "message", "config", "wire", "datetime", "goregex", "logstream", "sandbox"];
 
 /// The libraries that tests of plugins may use as well.
 const FOR_PLUGIN_TESTS: &[&str] = &["testkit", "engine", "stream", "matcher"];

@@ -493,6 +493,17 @@ fn requests_that_make_no_sense_are_refused_and_stop_nothing() {
 }
 
 #[test]
+fn a_running_daemon_is_asked_to_load_scripts_anew() {
+    let (world, sink) = (World::new(), TcpSink::open());
+    let mut daemon = world.start(&dead_sink(&world, &sink));
+    let said = ask(&world, "reload");
+    assert!(said.contains("within a second"), "{said}");
+    daemon.until_logged("plugins load anew what changed");
+    daemon.until("the request done", || requests(&world).is_empty());
+    daemon.stop_well();
+}
+
+#[test]
 fn where_there_is_nothing_to_show_that_is_said() {
     let world = World::new();
     world.configure("[StdinInput]\n[NullOutput]\nmessage_matcher = 'TRUE'\n");

@@ -96,9 +96,9 @@ impl Plan {
     /// A file of the log must hold the longest message; two consumers of one name would share a cursor.
     fn check_buffering(&self, problems: &mut Problems) {
         let filters = self.filters.iter().filter(|it| it.is_durable());
-        let filters = filters.map(|it| (&it.part.section, it.buffering()));
+        let filters = filters.map(|it| (&it.part.section, it.rules().buffering()));
         let outputs = self.outputs.iter().filter(|it| it.is_durable());
-        let outputs = outputs.map(|it| (&it.part.section, it.buffering()));
+        let outputs = outputs.map(|it| (&it.part.section, it.rules().buffering()));
         let least = (self.globals.message_size() + super::FRAME_BYTES_MAX) as u64;
         for (section, buffering) in filters.chain(outputs) {
             if buffering.file_size().bytes() < least {

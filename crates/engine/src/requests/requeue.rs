@@ -170,7 +170,7 @@ impl Requeue {
             return Ok(true);
         }
         let plugin = &*letter.plugin;
-        let consumer = self.handles.consumers.iter().find(|handle| *handle.name == *plugin);
+        let consumer = self.handles.consumers.find(plugin);
         let Some(handle) = consumer else { return Err(Refusal::NoConsumer(plugin.to_owned())) };
         if letter.is_remains() {
             return Err(Refusal::Remains);

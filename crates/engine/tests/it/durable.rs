@@ -73,3 +73,21 @@ async fn a_tally_goes_on_after_an_orderly_stop() {
     running.until("the whole tally", |_| lines_of("tally.stop") == tally()).await;
     running.stop().await;
 }
+
+/// Its state is from before the message that ended it, and cannot be made anew without meeting that again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_ended_a_filter_does_not_end_it_again_after_a_start() {
+    let storage = Arc::new(SimStorage::new(5));
+    let config = config("tally.ends", "can_exit = true\nexit_at = 2000");
+    for round in 0..2 {
+        let running = Running::on(Arc::clone(&storage) as _, &config);
+        if round == 0 {
+            running.until("its end", |_| lines_of("tally.ends.ends").len() == 1).await;
+        }
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        let is_closed = running.handles.filters().any(|filter| filter.consumer.is_closed());
+        assert_eq!(is_closed, round == 0);
+        running.stop().await;
+    }
+    assert_eq!(lines_of("tally.ends.ends").len(), 1);
+}

@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod durable;
+mod dynamic;
+mod ends;
 mod life;
 mod plugins;
 mod reports;

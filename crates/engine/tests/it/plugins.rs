@@ -1,10 +1,10 @@
 //! Plugins that do what a test needs.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
-use heka_config::{FieldProblems, PluginConfig};
+use heka_config::{FieldProblems, PluginConfig, parse_config};
 use heka_message::Record;
 use heka_plugin::{
     BoxFuture, Defaults, Delivery, Encode, EncodeBuffer, EncodeError, Encoder, Filter,
@@ -12,6 +12,7 @@ use heka_plugin::{
     Output, OutputContext, OutputError, Plugin, PluginDef, Scan, Splitter, StartContext,
     StartError,
 };
+use heka_plugin::{DynamicFilter, Maker, ManageFilters, Matcher};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -20,6 +21,8 @@ pub(crate) const PLUGINS: &[PluginDef] = &[
     PluginDef::splitter::<LineSplitter>(),
     PluginDef::filter::<EchoFilter>(),
     PluginDef::filter::<TallyFilter>(),
+    PluginDef::filter::<MoodyFilter>(),
+    PluginDef::filter::<LoaderFilter>(),
     PluginDef::input::<NumbersInput>(),
     PluginDef::encoder::<RawEncoder>(),
     PluginDef::output::<CollectOutput>(),
@@ -348,6 +351,8 @@ pub(crate) struct TallyFilterConfig {
     key: String,
     /// Panics when it sees this number the first time.
     panic_at: Option<u64>,
+    /// Ends when it sees this number, and cannot save its state then.
+    exit_at: Option<u64>,
 }
 
 impl PluginConfig for TallyFilterConfig {}
@@ -356,6 +361,7 @@ pub(crate) struct TallyFilter {
     config: TallyFilterConfig,
     count: u64,
     sum: u64,
+    is_broken: bool,
 }
 
 impl Plugin for TallyFilter {
@@ -364,7 +370,7 @@ impl Plugin for TallyFilter {
     type Config = TallyFilterConfig;
 
     fn start(config: &Self::Config, _: &StartContext) -> Result<Self, StartError> {
-        Ok(Self { config: config.clone(), count: 0, sum: 0 })
+        Ok(Self { config: config.clone(), count: 0, sum: 0, is_broken: false })
     }
 }
 
@@ -374,6 +380,9 @@ impl Filter for TallyFilter {
     }
 
     fn save(&mut self) -> Result<Vec<u8>, FilterError> {
+        if self.is_broken {
+            return Err(FilterError::Fatal("it is gone".to_owned()));
+        }
         Ok(format!("{} {}", self.count, self.sum).into_bytes())
     }
 
@@ -393,11 +402,173 @@ impl Filter for TallyFilter {
             let number: u64 = str::from_utf8(message.payload()).unwrap().parse().unwrap();
             let is_bad = self.config.panic_at == Some(number);
             assert!(!is_bad || !first_time(&self.config.key), "as told");
+            if self.config.exit_at == Some(number) {
+                note(&format!("{}.ends", self.config.key), "end");
+                self.is_broken = true;
+                return Err(FilterError::exit("as told"));
+            }
             self.count += 1;
             self.sum += number;
         }
         let tally = vec![format!("{} {}", self.count, self.sum)];
         collected().lock().unwrap().insert(self.config.key.clone(), tally);
+        Ok(())
+    }
+}
+
+/// Ends when it is told to, and says what happens to it.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct MoodyFilterConfig {
+    /// Where what it saw can be seen.
+    key: String,
+    /// Ends at this payload.
+    exit_at: String,
+    /// Announces its end itself.
+    announces: bool,
+    /// What it injects at the end.
+    last_words: String,
+}
+
+impl PluginConfig for MoodyFilterConfig {}
+
+pub(crate) struct MoodyFilter(MoodyFilterConfig);
+
+impl Plugin for MoodyFilter {
+    const NAME: &'static str = "MoodyFilter";
+    const PAGE: &'static str = "# MoodyFilter\n";
+    type Config = MoodyFilterConfig;
+
+    fn start(config: &Self::Config, _: &StartContext) -> Result<Self, StartError> {
+        note(&config.key, "started");
+        Ok(Self(config.clone()))
+    }
+}
+
+/// Adds a line to what was collected under a name.
+pub(crate) fn note(key: &str, line: &str) {
+    let mut collected = collected().lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    collected.entry(key.to_owned()).or_default().push(line.to_owned());
+}
+
+impl MoodyFilter {
+    fn say(context: &mut FilterContext, message_type: &str, text: &str) {
+        let mut record = context.inject(0).unwrap();
+        record.message_type(message_type).logger("hekad").payload(text);
+        record.commit().unwrap();
+    }
+}
+
+impl Filter for MoodyFilter {
+    fn process(
+        &mut self,
+        delivery: &Delivery,
+        context: &mut FilterContext,
+    ) -> Result<(), FilterError> {
+        for message in delivery.records() {
+            let payload = String::from_utf8_lossy(message.payload()).into_owned();
+            note(&self.0.key, &payload);
+            if payload == self.0.exit_at && self.0.announces {
+                Self::say(context, "heka.sandbox-terminated", "enough");
+                return Err(FilterError::exit_announced("enough"));
+            }
+            if payload == self.0.exit_at {
+                Self::say(context, "words", "before the end");
+                return Err(FilterError::exit("enough"));
+            }
+        }
+        Ok(())
+    }
+
+    fn reload(&mut self, context: &mut FilterContext) -> Result<(), FilterError> {
+        note(&self.0.key, "reloaded");
+        Self::say(context, "words", "reloaded");
+        Ok(())
+    }
+
+    fn stop(&mut self, context: &mut FilterContext) -> Result<(), FilterError> {
+        if !self.0.last_words.is_empty() {
+            Self::say(context, "words", &self.0.last_words);
+        }
+        Ok(())
+    }
+}
+
+/// Loads and unloads filters as messages tell it.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct LoaderFilterConfig {
+    /// Under which name it, and what it is told, can be found.
+    key: String,
+    /// Section that it loads when it is started; its lines end in `;`.
+    first: String,
+}
+
+impl PluginConfig for LoaderFilterConfig {}
+
+pub(crate) struct LoaderFilter {
+    key: String,
+    filters: Arc<dyn ManageFilters>,
+}
+
+/// Those of all loaders, by their keys.
+fn managers() -> &'static Mutex<HashMap<String, Arc<dyn ManageFilters>>> {
+    static MANAGERS: OnceLock<Mutex<HashMap<String, Arc<dyn ManageFilters>>>> = OnceLock::new();
+    MANAGERS.get_or_init(Mutex::default)
+}
+
+pub(crate) fn manager_of(key: &str) -> Arc<dyn ManageFilters> {
+    Arc::clone(&managers().lock().unwrap()[key])
+}
+
+impl Plugin for LoaderFilter {
+    const NAME: &'static str = "LoaderFilter";
+    const PAGE: &'static str = "# LoaderFilter\n";
+    type Config = LoaderFilterConfig;
+
+    fn start(config: &Self::Config, context: &StartContext) -> Result<Self, StartError> {
+        let filters = Arc::clone(context.filters.as_ref().unwrap());
+        if !config.first.is_empty() {
+            filters.load(dynamic(&config.key, &config.first))?;
+        }
+        managers().lock().unwrap().insert(config.key.clone(), Arc::clone(&filters));
+        Ok(Self { key: config.key.clone(), filters })
+    }
+}
+
+/// The filter of a section whose lines end in `;`; its end is noted under a key.
+pub(crate) fn dynamic(key: &str, section: &str) -> DynamicFilter {
+    let (config, mut problems) = parse_config(&section.replace(';', "\n"), "loaded.toml");
+    let section = &config.sections[0];
+    let def = PLUGINS.iter().find(|def| def.name == section.plugin_type).unwrap();
+    let Maker::Filter(prepare) = def.maker else { panic!("no filter") };
+    let (common, prepared) = prepare(section, &mut problems).unwrap();
+    let (key, name) = (key.to_owned(), section.name.clone());
+    DynamicFilter {
+        name: section.name.clone(),
+        type_name: def.name,
+        matcher: Matcher::parse(common.message_matcher.as_deref().unwrap()).unwrap().0,
+        common,
+        defaults: def.defaults,
+        prepared,
+        on_end: Some(Box::new(move |why| note(&key, &format!("{name} ended: {why}")))),
+    }
+}
+
+impl Filter for LoaderFilter {
+    fn process(&mut self, delivery: &Delivery, _: &mut FilterContext) -> Result<(), FilterError> {
+        for message in delivery.records() {
+            let payload = String::from_utf8_lossy(message.payload()).into_owned();
+            if let Some(section) = payload.strip_prefix("load ") {
+                let loaded = self.filters.load(dynamic(&self.key, section));
+                note(
+                    &self.key,
+                    &loaded.map_or_else(|error| error.to_string(), |()| "loaded".into()),
+                );
+            } else if let Some(name) = payload.strip_prefix("unload ") {
+                note(&self.key, &format!("unloaded {}", self.filters.unload(name)));
+            }
+        }
         Ok(())
     }
 }

@@ -9,14 +9,14 @@ use heka_matcher::Matcher;
 use heka_message::{Envelope, NameRegistry, RecordBuilder, Value};
 use heka_plugin::{
     Decode, DecodeError, Decoder, Feed, FeedMaker, FeedSettings, Frames, InputCounts, LimitedLog,
-    MakeDecoder, Oversize, Pools, Prepared, Scan, Splitter, StartContext, StartError,
+    MakeDecoder, Oversize, Pools, Prepared, Reload, Scan, Splitter, StartContext, StartError,
 };
 use heka_stream::{
     Consumer, ConsumerOptions, ManualClock, MemoryStorage, Route, SourceCounts, Stream,
 };
 use proptest::prelude::*;
 
-const LIMIT: usize = 100;
+pub(crate) const LIMIT: usize = 100;
 
 /// Lines with their end, found the slow way.
 struct Lines;
@@ -81,12 +81,12 @@ impl MakeDecoder for Decoders {
     }
 }
 
-struct World {
-    maker: FeedMaker,
-    consumer: Arc<Consumer>,
+pub(crate) struct World {
+    pub(crate) maker: FeedMaker,
+    pub(crate) consumer: Arc<Consumer>,
 }
 
-fn settings() -> FeedSettings {
+pub(crate) fn settings() -> FeedSettings {
     FeedSettings {
         use_message_bytes: false,
         oversize: Oversize::Drop,
@@ -100,7 +100,7 @@ fn settings() -> FeedSettings {
 }
 
 impl World {
-    fn new(settings: FeedSettings, decoder: bool) -> Self {
+    pub(crate) fn new(settings: FeedSettings, decoder: bool) -> Self {
         let names = NameRegistry::new();
         let clock = Arc::new(ManualClock::new(7));
         let stream = Stream::new(1 << 30, Arc::clone(&names), clock.clone());
@@ -123,6 +123,8 @@ impl World {
             decoders: Arc::new(Decoders),
             log: None,
             letters: None,
+            reload: Reload::default(),
+            filters: None,
         };
         let maker = FeedMaker {
             splitter: Arc::new(Made(|| Box::new(Lines) as Box<dyn Splitter>)),
@@ -143,7 +145,7 @@ impl World {
         self.maker.feed("", Envelope::new("in").message_type("test")).unwrap()
     }
 
-    fn taken(&self) -> Vec<Vec<u8>> {
+    pub(crate) fn taken(&self) -> Vec<Vec<u8>> {
         let mut payloads = Vec::new();
         while let Some(delivery) = self.consumer.try_next() {
             payloads.extend(delivery.records().map(|record| record.payload().to_vec()));
@@ -152,12 +154,12 @@ impl World {
         payloads
     }
 
-    fn texts(&self) -> Vec<String> {
+    pub(crate) fn texts(&self) -> Vec<String> {
         self.taken().iter().map(|bytes| String::from_utf8_lossy(bytes).into_owned()).collect()
     }
 }
 
-fn now<T>(future: impl Future<Output = T>) -> T {
+pub(crate) fn now<T>(future: impl Future<Output = T>) -> T {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(value) => value,
         Poll::Pending => panic!("had to wait"),

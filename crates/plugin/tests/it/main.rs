@@ -3,3 +3,4 @@
 
 mod encoded;
 mod feed;
+mod message_feed;

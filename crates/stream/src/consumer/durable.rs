@@ -110,6 +110,29 @@ impl Consumer {
         }
     }
 
+    /// It is gone for good: what waits for it is left to the log. Returns its cursor.
+    pub(crate) fn leave_log(&self, next: u64, now_ns: i64) -> CursorState {
+        self.close();
+        let cursor = self.cursor(next, now_ns);
+        let mut state = self.lock();
+        let mut left = Vec::new();
+        let mut freed = 0;
+        for entry in &mut state.entries {
+            if entry.place == Place::Waiting && !entry.is_alone() {
+                entry.place = Place::Done;
+                freed += std::mem::take(&mut entry.bytes);
+                left.push((entry.published.take(), entry.settlement.take()));
+            }
+        }
+        state.held_bytes -= freed;
+        state.forget_done();
+        state.log.backlog = Backlog::default();
+        state.log.earlier = Backlog { messages: cursor.messages, bytes: cursor.bytes };
+        drop(state);
+        drop(left);
+        cursor
+    }
+
     /// True if its messages go through the log.
     pub(crate) fn is_logged(&self) -> bool {
         self.log.get().is_some()

@@ -32,12 +32,15 @@ pub(super) struct Reading {
 }
 
 pub(super) fn run(inner: &Arc<Inner>) {
+    let mut readings: Vec<Reading> = Vec::new();
     loop {
         inner.catch_up.wait(SLEEP_MAX);
-        let mut readings = inner.readings();
         let mut progress = true;
         while progress && !inner.is_ending() {
             progress = false;
+            readings.append(&mut inner.new_readings());
+            // One that is closed takes nothing from the log any more.
+            readings.retain(|reading| !reading.consumer.is_closed());
             for reading in readings.iter_mut() {
                 match reading.step(inner) {
                     Ok(moved) => progress |= moved,

@@ -189,6 +189,7 @@ impl Committer {
             self.figures_at = Instant::now();
         }
         self.is_behind = false;
+        work.change.cursors.append(&mut queue.left);
         for consumer in &queue.consumers {
             let cursor = consumer.cursor(queue.next, now_ns);
             let name = &*consumer.options().name;

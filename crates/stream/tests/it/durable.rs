@@ -33,7 +33,7 @@ fn settings() -> DurableSettings {
     }
 }
 
-fn durable(name: &str) -> ConsumerOptions {
+pub(crate) fn durable(name: &str) -> ConsumerOptions {
     let mut options = ConsumerOptions::new(name);
     options.window_bytes = 4 << 10;
     options.durable =
@@ -42,16 +42,16 @@ fn durable(name: &str) -> ConsumerOptions {
 }
 
 /// A stream with a log, as one run of a daemon has it.
-struct Run {
+pub(crate) struct Run {
     runtime: Runtime,
-    stream: Stream,
-    log: DurableLog,
-    consumers: BTreeMap<String, Arc<Consumer>>,
+    pub(crate) stream: Stream,
+    pub(crate) log: DurableLog,
+    pub(crate) consumers: BTreeMap<String, Arc<Consumer>>,
     counts: Arc<SourceCounts>,
 }
 
 impl Run {
-    fn new(storage: &Arc<MemoryStorage>, routes: &[(&str, ConsumerOptions)]) -> Self {
+    pub(crate) fn new(storage: &Arc<MemoryStorage>, routes: &[(&str, ConsumerOptions)]) -> Self {
         Self::with(storage, routes, settings())
     }
 
@@ -82,12 +82,12 @@ impl Run {
         Self { runtime, stream, log, consumers, counts: Arc::default() }
     }
 
-    fn source(&self) -> Source {
+    pub(crate) fn source(&self) -> Source {
         self.stream.source(Arc::clone(&self.counts))
     }
 
     /// Appends messages `from..to`, ten a batch, position = number of the next message.
-    fn append(&self, source: &mut Source, from: u64, to: u64) {
+    pub(crate) fn append(&self, source: &mut Source, from: u64, to: u64) {
         self.runtime.block_on(async {
             for start in (from..to).step_by(10) {
                 let end = (start + 10).min(to);
@@ -100,7 +100,7 @@ impl Run {
     }
 
     /// Takes and acknowledges until `count` messages came.
-    fn take(&self, consumer: &str, count: usize) -> Vec<String> {
+    pub(crate) fn take(&self, consumer: &str, count: usize) -> Vec<String> {
         let consumer = &self.consumers[consumer];
         let mut got = Vec::new();
         self.runtime.block_on(async {
@@ -114,7 +114,7 @@ impl Run {
         got
     }
 
-    fn wait_until(&self, what: &str, mut done: impl FnMut(&DurableFigures) -> bool) {
+    pub(crate) fn wait_until(&self, what: &str, mut done: impl FnMut(&DurableFigures) -> bool) {
         let deadline = Instant::now() + Duration::from_secs(20);
         while !done(&self.log.figures()) {
             assert!(Instant::now() < deadline, "{what}: {:?}", self.log.figures());
@@ -122,7 +122,7 @@ impl Run {
         }
     }
 
-    fn balance(&self) {
+    pub(crate) fn balance(&self) {
         for consumer in self.consumers.values() {
             consumer.counts().balance().unwrap();
         }
@@ -134,7 +134,7 @@ fn text(number: u64) -> String {
     format!("{number:08} {}", if number.is_multiple_of(2) { "a" } else { "b" })
 }
 
-fn texts(from: u64, to: u64) -> Vec<String> {
+pub(crate) fn texts(from: u64, to: u64) -> Vec<String> {
     (from..to).map(text).collect()
 }
 

@@ -8,6 +8,7 @@ mod log_damage;
 mod log_model;
 mod log_random;
 mod model;
+mod routes;
 
 use std::future::Future;
 use std::pin::pin;

@@ -89,6 +89,8 @@ fn world(clock: Arc<dyn Clock>) -> World {
         decoders: Arc::new(NoDecoders),
         log: None,
         letters: None,
+        reload: heka_plugin::Reload::default(),
+        filters: None,
     };
     let settings = FeedSettings {
         use_message_bytes: false,

@@ -1,0 +1,47 @@
+//! The libraries that scripts `require`.
+//!
+//! Here: the list. Not here: how they are found (`base::require`).
+
+use crate::error::Raise;
+use crate::lua::Lua;
+
+pub(crate) mod lpeg;
+mod math;
+mod os;
+
+/// Pushes a library.
+pub(crate) type Open = fn(Lua<'_>) -> Result<(), Raise>;
+
+/// A library and when it is there.
+#[derive(Clone, Copy)]
+pub(crate) enum Found {
+    /// One of Lua's own.
+    Builtin(Open),
+    /// One of Lua's own that only open kinds have.
+    OnlyOpen(Open),
+    /// One of Heka's; a file of its name is taken first.
+    Native(Open),
+}
+
+/// The library of a name.
+pub(crate) fn find(name: &str) -> Option<Found> {
+    Some(match name {
+        "math" => Found::Builtin(math::open),
+        "os" => Found::Builtin(os::open),
+        "coroutine" => Found::Builtin(open_coroutine),
+        "io" => Found::OnlyOpen(open_io),
+        _ => return None,
+    })
+}
+
+fn open_coroutine(lua: Lua<'_>) -> Result<(), Raise> {
+    crate::base::coroutine::open(lua);
+    Ok(())
+}
+
+/// Lua's own: complete, with processes.
+fn open_io(lua: Lua<'_>) -> Result<(), Raise> {
+    crate::environment::open_native(lua, mlua_sys::luaopen_io)?;
+    lua.raw_get_text(crate::lua::GLOBALS, "io");
+    Ok(())
+}

@@ -1,0 +1,46 @@
+//! Scripts that want too much.
+
+use heka_sandbox::{Kind, Outcome};
+
+use crate::harness::{Run, settings};
+
+#[test]
+fn a_breach_can_be_caught_once() {
+    let mut set = settings(Kind::Filter);
+    set.limits.instructions = 1000;
+    let text = "function process_message()
+        local a = pcall(function() while true do end end)
+        inject_payload('txt', '', tostring(a))
+        while true do end
+      end";
+    let mut run = Run::start(&set, text).unwrap();
+    assert_eq!(run.ends(), "process_message() instruction_limit exceeded");
+    assert_eq!(run.take(), ["P(txt,) false"]);
+}
+
+#[test]
+fn a_loop_that_catches_everything_ends() {
+    let mut run = Run::of(
+        "function process_message()
+           while true do pcall(function() while true do end end) end
+         end",
+    );
+    assert_eq!(run.ends(), "process_message() instruction_limit exceeded");
+}
+
+#[test]
+fn instructions_are_counted_exactly() {
+    let mut run = Run::of("function process_message() for i = 1, 100 do end return 0 end");
+    assert_eq!(run.process(), Ok(Outcome::Done));
+    let first = run.sandbox.usage().instructions;
+    assert!((100..150).contains(&first), "{first}");
+    assert_eq!(run.process(), Ok(Outcome::Done));
+    assert_eq!(run.sandbox.usage().instructions, first);
+}
+
+#[test]
+fn memory_is_limited() {
+    let mut run = Run::of("t = {} function process_message() while true do t[#t + 1] = {} end end");
+    assert_eq!(run.ends(), "process_message() not enough memory");
+    assert!(run.sandbox.usage().memory_max <= 8 << 20);
+}

@@ -1,0 +1,5 @@
+//! Scripts in sandboxes, as their plugins run them.
+
+mod api;
+mod harness;
+mod limits;
