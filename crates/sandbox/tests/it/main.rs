@@ -3,3 +3,5 @@
 mod api;
 mod harness;
 mod limits;
+mod recorded;
+mod string;
