@@ -9,6 +9,7 @@ pub(crate) mod lpeg;
 mod math;
 mod os;
 pub(crate) mod string;
+mod table;
 mod text;
 
 /// Pushes a library.
@@ -30,6 +31,7 @@ pub(crate) fn find(name: &str) -> Option<Found> {
     Some(match name {
         "math" => Found::Builtin(math::open),
         "string" => Found::Builtin(string::open),
+        "table" => Found::Builtin(table::open),
         "os" => Found::Builtin(os::open),
         "coroutine" => Found::Builtin(open_coroutine),
         "io" => Found::OnlyOpen(open_io),

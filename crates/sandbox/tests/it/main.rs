@@ -5,3 +5,4 @@ mod harness;
 mod limits;
 mod recorded;
 mod string;
+mod table;
