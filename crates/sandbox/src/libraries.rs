@@ -9,6 +9,7 @@ pub(crate) mod lpeg;
 mod math;
 mod os;
 pub(crate) mod string;
+mod structs;
 mod table;
 mod text;
 
@@ -31,6 +32,7 @@ pub(crate) fn find(name: &str) -> Option<Found> {
     Some(match name {
         "math" => Found::Builtin(math::open),
         "string" => Found::Builtin(string::open),
+        "struct" => Found::Native(structs::open),
         "table" => Found::Builtin(table::open),
         "os" => Found::Builtin(os::open),
         "coroutine" => Found::Builtin(open_coroutine),

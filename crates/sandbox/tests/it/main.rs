@@ -5,4 +5,5 @@ mod harness;
 mod limits;
 mod recorded;
 mod string;
+mod structs;
 mod table;
