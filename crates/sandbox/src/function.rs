@@ -11,7 +11,6 @@ use std::ptr::NonNull;
 use mlua_sys::{lua_CFunction, lua_State, lua_error, lua_yield};
 
 use crate::error::Raise;
-use crate::host::Host;
 use crate::limits;
 use crate::lua::{Lua, Type};
 
@@ -76,10 +75,8 @@ where
     O: Into<Outcome>,
 {
     // SAFETY: Lua passes a valid state, and nothing is refused from here on.
-    let (lua, before) = unsafe {
-        let before = std::mem::replace(&mut Host::of(state).memory.exempt, true);
-        (Lua::new(state), before)
-    };
+    let lua = unsafe { Lua::new(state) };
+    let before = std::mem::replace(&mut lua.host().memory.exempt, true);
     let result = catch_unwind(AssertUnwindSafe(|| function(lua)));
     let host = lua.host();
     let left = match result {
@@ -162,13 +159,23 @@ impl Lua<'_> {
         self.number(index).ok_or_else(|| self.wrong_type(index, "number"))
     }
 
-    /// Argument `index` as a number without its fraction, as `luaL_checkinteger` has it.
+    /// Argument `index` as a number without its fraction, as `luaL_checkinteger` has it: what does not fit is the least
+    /// integer.
     ///
     /// # Errors
     /// If it is no number.
     #[inline]
     pub(crate) fn check_integer(&self, index: c_int) -> Result<i64, Raise> {
-        self.check_number(index).map(|number| number as i64)
+        self.check_number(index).map(heka_luatext::to_signed)
+    }
+
+    /// Argument `index` as C's `int`, as `luaL_checkint` has it: the low 32 bits.
+    ///
+    /// # Errors
+    /// If it is no number.
+    #[inline]
+    pub(crate) fn check_int(&self, index: c_int) -> Result<c_int, Raise> {
+        self.check_integer(index).map(|integer| integer as c_int)
     }
 
     /// As [`check_integer`](Self::check_integer), with a default for none and nil.

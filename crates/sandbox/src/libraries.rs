@@ -8,6 +8,10 @@ use crate::lua::Lua;
 pub(crate) mod lpeg;
 mod math;
 mod os;
+pub(crate) mod string;
+mod structs;
+mod table;
+mod text;
 
 /// Pushes a library.
 pub(crate) type Open = fn(Lua<'_>) -> Result<(), Raise>;
@@ -27,6 +31,9 @@ pub(crate) enum Found {
 pub(crate) fn find(name: &str) -> Option<Found> {
     Some(match name {
         "math" => Found::Builtin(math::open),
+        "string" => Found::Builtin(string::open),
+        "struct" => Found::Native(structs::open),
+        "table" => Found::Builtin(table::open),
         "os" => Found::Builtin(os::open),
         "coroutine" => Found::Builtin(open_coroutine),
         "io" => Found::OnlyOpen(open_io),

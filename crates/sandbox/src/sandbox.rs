@@ -138,6 +138,7 @@ impl Sandbox {
             panicked: None,
             lpeg: LpegState::default(),
             scratch: Vec::new(),
+            patterns: None,
             profile: settings.profile.then(Box::default),
             printed: settings.keep_printed.then(Vec::new),
             salvages: settings.salvage,

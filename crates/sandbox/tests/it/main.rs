@@ -3,3 +3,7 @@
 mod api;
 mod harness;
 mod limits;
+mod recorded;
+mod string;
+mod structs;
+mod table;
