@@ -7,3 +7,4 @@ mod recorded;
 mod string;
 mod structs;
 mod table;
+mod lpeg;
