@@ -3,8 +3,8 @@
 mod api;
 mod harness;
 mod limits;
+mod lpeg;
 mod recorded;
 mod string;
 mod structs;
 mod table;
-mod lpeg;
