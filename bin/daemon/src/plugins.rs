@@ -14,6 +14,7 @@ use heka_plugin_sandbox as sandbox;
 pub const PLUGINS: &[PluginDef] = &[
     PluginDef::input::<demo::DemoInput>(),
     PluginDef::input::<logstream::LogstreamerInput>(),
+    PluginDef::input::<sandbox::SandboxInput>(),
     PluginDef::input::<core::StdinInput>(),
     PluginDef::input::<net::TcpInput>(),
     PluginDef::input::<net::UdpInput>(),
@@ -33,6 +34,7 @@ pub const PLUGINS: &[PluginDef] = &[
     PluginDef::decoder::<parse::SyslogDecoder>(),
     PluginDef::filter::<core::CounterFilter>(),
     PluginDef::filter::<sandbox::SandboxFilter>(),
+    PluginDef::filter::<sandbox::SandboxManagerFilter>(),
     PluginDef::encoder::<parse::JsonEncoder>(),
     PluginDef::encoder::<core::PayloadEncoder>(),
     PluginDef::encoder::<core::ProtobufEncoder>(),
@@ -42,6 +44,7 @@ pub const PLUGINS: &[PluginDef] = &[
     PluginDef::output::<file::FileOutput>(),
     PluginDef::output::<core::LogOutput>(),
     PluginDef::output::<core::NullOutput>(),
+    PluginDef::output::<sandbox::SandboxOutput>(),
     PluginDef::output::<net::TcpOutput>(),
     PluginDef::output::<net::UdpOutput>(),
 ];

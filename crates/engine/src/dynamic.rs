@@ -285,6 +285,12 @@ impl ManageFilters for DynamicFilters {
         reservation.run(job, Route { matcher: filter.matcher, consumer })
     }
 
+    fn is_running(&self, name: &str) -> bool {
+        let is_loaded =
+            matches!(self.state().by_name.get(name), Some(Place::Taken | Place::Running(..)));
+        is_loaded || self.configured.contains(name)
+    }
+
     fn unload(&self, name: &str) -> bool {
         let consumer = {
             let mut state = self.state();

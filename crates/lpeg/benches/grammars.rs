@@ -66,7 +66,8 @@ fn measure(out: &mut impl Write, name: &str, expr: &str, subject: &[u8]) -> io::
     let invalid = |error: heka_lpeg::Error| io::Error::other(error.to_string());
     let pattern = parse(expr).pattern().map_err(invalid)?;
     let mut budget = Budget::new(1 << 40);
-    let program = pattern.compile(&mut budget, &model::expr::describe).map_err(invalid)?;
+    let program =
+        pattern.compile(&mut budget, usize::MAX, &model::expr::describe).map_err(invalid)?;
     let mut matcher = Matcher::new();
     let mut host = Lean {
         subject,
@@ -176,7 +177,7 @@ impl Host for Lean<'_> {
         Ok(())
     }
 
-    fn push_table(&mut self) -> Result<(), ()> {
+    fn push_table(&mut self, _: usize, _: usize) -> Result<(), ()> {
         self.stack.push(Cell::Table(self.tables));
         self.tables += 1;
         Ok(())
@@ -238,6 +239,10 @@ impl Host for Lean<'_> {
         let cell = self.take();
         out.extend_from_slice(self.bytes(cell));
         Ok(None)
+    }
+
+    fn ask_text(&mut self, _: usize) -> Result<(), ()> {
+        Ok(())
     }
 
     fn pop(&mut self, count: usize) {

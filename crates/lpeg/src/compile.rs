@@ -20,16 +20,18 @@ use crate::tree::{Node, Op, Pattern};
 use emit::Emitter;
 
 /// Nodes visited for one step of the budget.
-const NODES_PER_STEP: usize = 8;
+pub(crate) const NODES_PER_STEP: usize = 8;
 
 impl<K: Clone + Eq + Hash> Pattern<K> {
-    /// Makes the program of a pattern. `describe` gives a name's text for errors. Charges the budget for large ones.
+    /// Makes the program of a pattern, which may take so many bytes. `describe` gives a name's text for errors. Charges
+    /// the budget for large ones.
     ///
     /// # Errors
-    /// [`Error::RuleOutsideGrammar`], [`Error::TooLarge`], [`Error::OutOfBudget`].
+    /// [`Error::RuleOutsideGrammar`], [`Error::TooLarge`], [`Error::OutOfBudget`], [`Error::OutOfMemory`].
     pub fn compile(
         &self,
         budget: &mut Budget,
+        bytes_max: usize,
         describe: &dyn Fn(&K) -> String,
     ) -> Result<Program<K>, Error> {
         let open = self.nodes.iter().find_map(|node| match &node.op {
@@ -46,7 +48,7 @@ impl<K: Clone + Eq + Hash> Pattern<K> {
         let (starts, passes) = analysis::starts(&self.nodes, &targets, &facts);
         budget.charge(passes * self.nodes.len() / NODES_PER_STEP)?;
 
-        let out = Emitter::new(self.nodes.len());
+        let out = Emitter::new(bytes_max);
         let mut compiler = Compiler { nodes: &self.nodes, targets, facts, starts, out, visits: 0 };
         compiler.node(0, &Context::START)?;
         compiler.out.emit(Inst::End)?;

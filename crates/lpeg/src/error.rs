@@ -75,6 +75,9 @@ pub enum Error {
     /// The budget was used up.
     #[error("pattern matching takes too long")]
     OutOfBudget,
+    /// The program would take more memory than it may.
+    #[error("not enough memory")]
+    OutOfMemory,
     /// The subject is longer than 4 GiB.
     #[error("subject too long")]
     SubjectTooLong,

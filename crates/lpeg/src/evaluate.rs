@@ -18,6 +18,12 @@ const TEXTS_MAX: u32 = 600;
 /// Captures that a replacement text can refer to, with the whole match.
 const REFERENCES_MAX: usize = 10;
 
+/// Captures that are looked at to guess how large a table will be.
+const LOOKED_AT_MAX: usize = 256;
+
+/// Bytes of text that the host is not asked for.
+const TEXT_FREE: usize = 4096;
+
 /// Marks a reference in a replacement text.
 const ESCAPE: u8 = b'%';
 
@@ -30,6 +36,8 @@ pub(crate) struct Evaluator<'a, H: Host> {
     subject: &'a [u8],
     /// Texts in the making; each one begins where the one around it stands.
     text: &'a mut Vec<u8>,
+    /// Bytes that the texts may have before the host is asked again.
+    text_room: usize,
     host: &'a mut H,
     depth: u32,
     text_depth: u32,
@@ -52,7 +60,8 @@ impl<'a, H: Host> Evaluator<'a, H> {
         text: &'a mut Vec<u8>,
         host: &'a mut H,
     ) -> Self {
-        Self { program, entries, subject, text, host, depth: 0, text_depth: 0 }
+        let text_room = TEXT_FREE;
+        Self { program, entries, subject, text, text_room, host, depth: 0, text_depth: 0 }
     }
 
     /// Pushes the values of all captures between two entries; gives their number.
@@ -159,8 +168,9 @@ impl<'a, H: Host> Evaluator<'a, H> {
     }
 
     fn table(&mut self, at: usize, entry: Entry) -> Result<usize, H> {
-        self.host.push_table().map_err(MatchError::Host)?;
         let (mut at, end) = self.inner(at, entry);
+        let (items, fields) = self.guess(at, end);
+        self.host.push_table(items, fields).map_err(MatchError::Host)?;
         let mut items = 0;
         while at < end {
             let item = self.entries[at];
@@ -179,6 +189,18 @@ impl<'a, H: Host> Evaluator<'a, H> {
             at = self.next(at);
         }
         Ok(1)
+    }
+
+    /// About how many items and fields the captures between two entries give a table.
+    fn guess(&self, first: usize, end: usize) -> (usize, usize) {
+        let (mut at, mut items, mut fields) = (first, 0, 0);
+        while at < end && items + fields < LOOKED_AT_MAX {
+            let is_field = self.entries[at].kind == Kind::Group && self.entries[at].key != NO_KEY;
+            fields += usize::from(is_field);
+            items += usize::from(!is_field);
+            at = self.next(at);
+        }
+        (items, fields)
     }
 
     fn argument(&mut self, entry: Entry) -> Result<usize, H> {
@@ -292,7 +314,7 @@ impl<'a, H: Host> Evaluator<'a, H> {
             return Ok(false);
         }
         match self.host.pop_text(self.text).map_err(MatchError::Host)? {
-            None => Ok(true),
+            None => self.ask_text().map(|()| true),
             Some(found) => Err(Error::NotText { what, found }.into()),
         }
     }
@@ -315,6 +337,7 @@ impl<'a, H: Host> Evaluator<'a, H> {
         let count = self.references(at, &mut references, 0)?;
         let program = self.program;
         let mut bytes = program.texts[entry.key as usize].iter();
+        self.host.budget().charge(bytes.len() / 16)?;
         while let Some(&byte) = bytes.next() {
             if byte != ESCAPE {
                 self.text.push(byte);
@@ -337,7 +360,7 @@ impl<'a, H: Host> Evaluator<'a, H> {
                 }
             }
         }
-        Ok(())
+        self.ask_text()
     }
 
     /// Collects what `%0` and so on mean: the match, and the captures in it; texts give those in them too.
@@ -368,6 +391,16 @@ impl<'a, H: Host> Evaluator<'a, H> {
         let part = self.subject.get(start as usize..end as usize).unwrap_or_default();
         self.host.budget().charge(part.len() / 16)?;
         self.text.extend_from_slice(part);
-        Ok(())
+        self.ask_text()
+    }
+
+    /// Asks the host where the texts have outgrown what it has allowed.
+    #[inline]
+    fn ask_text(&mut self) -> Result<(), H> {
+        if self.text.len() <= self.text_room {
+            return Ok(());
+        }
+        self.text_room = self.text.len() * 2;
+        self.host.ask_text(self.text_room).map_err(MatchError::Host)
     }
 }

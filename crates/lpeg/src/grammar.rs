@@ -7,8 +7,10 @@ use std::collections::HashMap;
 use std::hash::Hash;
 
 use crate::analysis::{self, Targets};
+use crate::compile::NODES_PER_STEP;
 use crate::error::Error;
 use crate::facts::Facts;
+use crate::host::Budget;
 use crate::tree::{Node, Op, Pattern, check_size, parts, to_u32};
 
 /// Most rules of a grammar.
@@ -20,11 +22,16 @@ const CALLS_FOLLOWED: usize = 250;
 
 impl<K: Clone + Eq + Hash> Pattern<K> {
     /// `P{...}`: the grammar of these rules; the first one is matched. `describe` gives a name's text for errors.
+    /// Charges the budget for large ones.
     ///
     /// # Errors
     /// [`Error::NoInitialRule`], [`Error::TooManyRules`], [`Error::UndefinedRule`], [`Error::LeftRecursion`],
-    /// [`Error::EmptyLoopInRule`], [`Error::TooLarge`], [`Error::TooDeep`].
-    pub fn grammar(rules: &[(K, &Self)], describe: &dyn Fn(&K) -> String) -> Result<Self, Error> {
+    /// [`Error::EmptyLoopInRule`], [`Error::TooLarge`], [`Error::TooDeep`], [`Error::OutOfBudget`].
+    pub fn grammar(
+        rules: &[(K, &Self)],
+        budget: &mut Budget,
+        describe: &dyn Fn(&K) -> String,
+    ) -> Result<Self, Error> {
         if rules.is_empty() {
             return Err(Error::NoInitialRule);
         }
@@ -34,7 +41,8 @@ impl<K: Clone + Eq + Hash> Pattern<K> {
         let mut nodes = list(rules)?;
         resolve(&mut nodes, rules, describe)?;
         let targets = Targets::new(&nodes);
-        let (facts, _) = analysis::facts(&nodes, &targets);
+        let (facts, passes) = analysis::facts(&nodes, &targets);
+        budget.charge((passes + 1) * nodes.len() / NODES_PER_STEP)?;
         Check { nodes: &nodes, targets: &targets, facts: &facts }
             .run()
             .map_err(|fault| fault.named(|rule| describe(&rules[rule].0)))?;

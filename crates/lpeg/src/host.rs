@@ -89,7 +89,8 @@ pub trait Host {
     /// What stops a match from the host's side: an error of a called function, no memory.
     type Error;
 
-    /// The steps that the match may take. Called at the start and the end, and around other calls.
+    /// The steps that the match may take. Called at the start and the end, and around other calls; also when they are
+    /// used up, so that a host may grant them in slices.
     fn budget(&mut self) -> &mut Budget;
 
     /// Text of a name, for errors.
@@ -137,11 +138,11 @@ pub trait Host {
     /// As [`Host::push_substring`].
     fn push_copy(&mut self, index: usize) -> Result<(), Self::Error>;
 
-    /// Pushes a new table.
+    /// Pushes a new table that will get about so many items and fields.
     ///
     /// # Errors
     /// As [`Host::push_substring`].
-    fn push_table(&mut self) -> Result<(), Self::Error>;
+    fn push_table(&mut self, items: usize, fields: usize) -> Result<(), Self::Error>;
 
     /// Takes a value and below it a key, and sets that field of the table below them.
     ///
@@ -184,6 +185,12 @@ pub trait Host {
     /// # Errors
     /// As [`Host::push_substring`].
     fn pop_text(&mut self, out: &mut Vec<u8>) -> Result<Option<&'static str>, Self::Error>;
+
+    /// A text in the making may grow to so many bytes.
+    ///
+    /// # Errors
+    /// As [`Host::push_substring`].
+    fn ask_text(&mut self, bytes: usize) -> Result<(), Self::Error>;
 
     /// Removes the topmost values.
     fn pop(&mut self, count: usize);

@@ -11,7 +11,7 @@ use crate::error::{Error, MatchError};
 use crate::evaluate::Evaluator;
 use crate::host::{Host, Limits, Verdict};
 use crate::program::{Kind, NO_KEY, Program};
-use execute::{Event, Frame, Tables};
+use execute::{Event, Frame, Stop, Tables};
 
 /// Entries of the captures list that one step of the budget may look at.
 const ENTRIES_PER_STEP: usize = 16;
@@ -82,11 +82,25 @@ impl Matcher {
         Run { matcher: self, program, subject, limits, host, pushed: 0 }.run(state)
     }
 
+    /// Gives back what buffers hold beyond so many bytes each.
+    pub fn shrink(&mut self, bytes: usize) {
+        shrink(&mut self.frames, bytes);
+        shrink(&mut self.entries, bytes);
+        shrink(&mut self.text, bytes);
+    }
+
     /// Bytes of memory that the buffers hold.
     pub fn memory(&self) -> usize {
         self.frames.capacity() * size_of::<Frame>()
             + self.entries.capacity() * size_of::<Entry>()
             + self.text.capacity()
+    }
+}
+
+fn shrink<T>(list: &mut Vec<T>, bytes: usize) {
+    if list.capacity() * size_of::<T>() > bytes {
+        list.clear();
+        list.shrink_to(bytes / size_of::<T>());
     }
 }
 
@@ -113,6 +127,7 @@ impl<H: Host> Run<'_, H> {
                     self.host.pop(self.pushed);
                     return Ok(None);
                 }
+                Event::Stopped(Stop::Budget) if self.host.budget().left() > 0 => {}
                 Event::Stopped(stop) => return Err(stop.error(self.limits).into()),
                 Event::Asked => self.ask(&mut state)?,
             }

@@ -139,6 +139,13 @@ pub struct Program<K> {
 pub(crate) const SWITCH_SIZE: usize = 257;
 
 impl<K> Program<K> {
+    /// The same program with other keys: `map` gets each key in the order of its use, and again for each use.
+    pub fn map_keys<L>(self, map: impl FnMut(K) -> L) -> Program<L> {
+        let Self { code, sets, literals, switches, keys, texts } = self;
+        let keys = keys.into_iter().map(map).collect();
+        Program { code, sets, literals, switches, keys, texts }
+    }
+
     /// Number of instructions.
     pub fn size(&self) -> usize {
         self.code.len()

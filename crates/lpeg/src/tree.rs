@@ -81,6 +81,20 @@ pub(crate) enum CaptureOp<K> {
     Text(Arc<[u8]>),
 }
 
+impl<K> CaptureOp<K> {
+    fn key(&self) -> Option<&K> {
+        match self {
+            Self::Constant(key)
+            | Self::Group(Some(key))
+            | Self::Back(key)
+            | Self::Fold(key)
+            | Self::Function(key)
+            | Self::Query(key) => Some(key),
+            _ => None,
+        }
+    }
+}
+
 /// A node of the list.
 #[derive(Debug, Clone)]
 pub(crate) struct Node<K> {
@@ -114,6 +128,15 @@ impl<K: Clone> Pattern<K> {
             _ => 0,
         });
         self.nodes.len() * size_of::<Node<K>>() + shared.sum::<usize>()
+    }
+
+    /// The keys of the pattern, one for each use.
+    pub fn keys(&self) -> impl Iterator<Item = &K> {
+        self.nodes.iter().filter_map(|node| match &node.op {
+            Op::RunTime(key) | Op::Rule(key) | Op::OpenCall(key) => Some(key),
+            Op::Capture(capture) => capture.key(),
+            _ => None,
+        })
     }
 
     /// `first * second`: one after the other.

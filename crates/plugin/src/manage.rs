@@ -19,6 +19,9 @@ pub trait ManageFilters: Send + Sync {
     /// If a filter or output of this name is running, the daemon stops, or the filter cannot be started or routed to.
     fn load(&self, filter: DynamicFilter) -> Result<(), StartError>;
 
+    /// True if a filter or output of this name runs, so that none can be loaded under it.
+    fn is_running(&self, name: &str) -> bool;
+
     /// Ends a filter that was loaded: nothing more is routed to it; it deals with what it has, and is gone then, which
     /// `heka.terminated` says. Its name may be used again at once; the new filter then begins where the old one ended.
     ///

@@ -101,6 +101,11 @@ impl OutputContext {
     /// logs why, not too often.
     pub fn reject(&self, ack: &mut Ack, record: &[u8], why: &dyn std::fmt::Display) {
         ack.reject();
+        self.tell_rejected(record, why);
+    }
+
+    /// As [`reject`](Self::reject), for a record that was counted already.
+    pub fn tell_rejected(&self, record: &[u8], why: &dyn std::fmt::Display) {
         if let Some(letters) = &self.letters {
             let meta = LetterMeta { plugin: &self.name, why: &why.to_string(), input: None };
             letters.send_bytes(&meta, record);

@@ -107,7 +107,6 @@ fn push_error(lua: Lua<'_>, raise: Raise) -> Left {
     match raise {
         Raise::Value => {}
         Raise::Text(text) => lua.push_bytes(format!("{}{text}", lua.position(1)).as_bytes()),
-        Raise::Plain(text) => lua.push_bytes(text.as_bytes()),
         Raise::Memory => lua.push_bytes(b"not enough memory"),
         Raise::Argument(number, how) => {
             let text = argument_text(lua, number, &how);

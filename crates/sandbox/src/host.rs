@@ -8,7 +8,6 @@ use std::ffi::c_void;
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
 
-use heka_lpeg::Budget;
 use heka_message::Record;
 use mlua_sys::{lua_State, lua_getallocf};
 
@@ -26,8 +25,6 @@ pub(crate) struct Host {
     pub(crate) kind: Kind,
     /// Name of the plugin, for log lines.
     pub(crate) name: Box<str>,
-    /// Name of the machine.
-    pub(crate) hostname: Box<[u8]>,
     /// What `read_config` reads.
     pub(crate) config: Vec<(Box<[u8]>, ConfigValue)>,
     /// Where `require` looks.
@@ -108,10 +105,5 @@ impl Host {
         // SAFETY: the state is valid, and its allocator's user pointer is its host.
         unsafe { lua_getallocf(state, &raw mut user) };
         user.cast()
-    }
-
-    /// The steps that may still be taken.
-    pub(crate) fn budget(&mut self) -> &mut Budget {
-        &mut self.meter.budget
     }
 }

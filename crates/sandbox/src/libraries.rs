@@ -36,6 +36,7 @@ pub(crate) fn find(name: &str) -> Option<Found> {
         "table" => Found::Builtin(table::open),
         "os" => Found::Builtin(os::open),
         "coroutine" => Found::Builtin(open_coroutine),
+        "lpeg" => Found::Native(lpeg::open),
         "io" => Found::OnlyOpen(open_io),
         _ => return None,
     })

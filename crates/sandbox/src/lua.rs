@@ -350,9 +350,16 @@ impl<'a> Lua<'a> {
         unsafe { mlua_sys::lua_setmetatable(self.state, index) };
     }
 
-    /// Takes a table as the environment of a function.
+    /// Pushes the environment of a function or of userdata; nil for others.
+    #[inline]
+    pub(crate) fn push_environment(&self, index: c_int) {
+        // SAFETY: any index is allowed.
+        unsafe { mlua_sys::lua_getfenv(self.state, index) };
+    }
+
+    /// Takes a table as the environment of a function, or of userdata, which keeps it alive.
     pub(crate) fn set_environment(&self, index: c_int) {
-        // SAFETY: a table is on top and a function at the index, by contract.
+        // SAFETY: a table is on top and a function or userdata at the index, by contract.
         unsafe { mlua_sys::lua_setfenv(self.state, index) };
     }
 

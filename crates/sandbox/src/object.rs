@@ -182,7 +182,7 @@ impl<'a> Lua<'a> {
     }
 
     /// Pushes the metatable of a type, made at its first use.
-    fn push_metatable<T: Object>(&self) {
+    pub(crate) fn push_metatable<T: Object>(&self) {
         self.raw_get_text(REGISTRY, T::NAME);
         if self.type_of(-1) == Type::Table {
             return;

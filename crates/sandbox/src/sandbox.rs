@@ -119,7 +119,6 @@ impl Sandbox {
         let host = Box::new(Host {
             kind: settings.kind,
             name: settings.name.as_str().into(),
-            hostname: settings.hostname.as_bytes().into(),
             config: settings.config.clone(),
             modules: settings.modules.clone(),
             library: settings.library,

@@ -87,7 +87,6 @@ impl SandboxConfig {
         let to_usize = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
         let instructions = if kind.is_open() { 0 } else { self.instruction_limit };
         Settings {
-            hostname: context.hostname.to_string(),
             modules: self.modules(context),
             library: true,
             limits: Limits {
@@ -96,7 +95,8 @@ impl SandboxConfig {
                 output: to_usize(self.output_limit),
             },
             config: self.config.iter().filter_map(entry).collect(),
-            salvage: self.on_termination(kind) == OnTermination::Restart,
+            salvage: self.on_termination(kind) == OnTermination::Restart
+                || kind == Kind::Input && self.preserve_data,
             ..Settings::new(kind, &context.name)
         }
     }

@@ -11,9 +11,15 @@ mod preservation;
 mod sandbox_decoder;
 mod sandbox_encoder;
 mod sandbox_filter;
+mod sandbox_input;
+mod sandbox_manager_filter;
+mod sandbox_output;
 mod stats;
 
 pub use config::{OnTermination, SandboxConfig};
 pub use sandbox_decoder::SandboxDecoder;
 pub use sandbox_encoder::SandboxEncoder;
 pub use sandbox_filter::SandboxFilter;
+pub use sandbox_input::SandboxInput;
+pub use sandbox_manager_filter::{SandboxManagerFilter, SandboxManagerFilterConfig};
+pub use sandbox_output::SandboxOutput;

@@ -33,12 +33,14 @@ pub(super) struct Emitter<K> {
     calls: Vec<(usize, usize)>,
     /// Where rules begin, by node.
     rules: HashMap<usize, usize>,
+    /// Bytes that the program may still take.
+    bytes_left: usize,
 }
 
 impl<K> Emitter<K> {
-    pub(super) fn new(nodes: usize) -> Self {
+    pub(super) fn new(bytes_max: usize) -> Self {
         Self {
-            code: Vec::with_capacity(nodes),
+            code: Vec::new(),
             barrier: 0,
             sets: Vec::new(),
             set_numbers: HashMap::new(),
@@ -48,6 +50,7 @@ impl<K> Emitter<K> {
             texts: Vec::new(),
             calls: Vec::new(),
             rules: HashMap::new(),
+            bytes_left: bytes_max,
         }
     }
 
@@ -55,8 +58,15 @@ impl<K> Emitter<K> {
         if self.code.len() >= CODE_MAX {
             return Err(Error::TooLarge { limit: CODE_MAX });
         }
+        self.take(size_of::<Inst>())?;
         self.code.push(inst);
         Ok(self.code.len() - 1)
+    }
+
+    /// Counts bytes that the program takes.
+    fn take(&mut self, bytes: usize) -> Result<(), Error> {
+        self.bytes_left = self.bytes_left.checked_sub(bytes).ok_or(Error::OutOfMemory)?;
+        Ok(())
     }
 
     /// An instruction whose target is set later.
@@ -109,6 +119,7 @@ impl<K> Emitter<K> {
         }
         let limit = usize::from(u16::MAX);
         let number = u16::try_from(self.sets.len()).map_err(|_| Error::TooLarge { limit })?;
+        self.take(size_of::<Table>() + size_of::<CharSet>())?;
         self.sets.push(*set);
         self.set_numbers.insert(*set, number);
         Ok(number)
@@ -116,6 +127,7 @@ impl<K> Emitter<K> {
 
     /// A jump table, all of whose targets are set later.
     pub(super) fn switch(&mut self) -> Result<usize, Error> {
+        self.take(size_of::<[u32; SWITCH_SIZE]>())?;
         self.switches.push([OPEN; SWITCH_SIZE]);
         let number = self.switches.len() - 1;
         self.emit(Inst::Switch(index(number)))?;
@@ -141,6 +153,7 @@ impl<K> Emitter<K> {
 
     /// Bytes to consume; joined with a literal just before.
     pub(super) fn literal(&mut self, text: &[u8]) -> Result<(), Error> {
+        self.take(text.len() + size_of::<Literal>())?;
         let last = self.code.len().checked_sub(1).filter(|last| *last >= self.barrier);
         match last.map(|last| (last, self.code[last])) {
             Some((_, Inst::Literal(number))) => {

@@ -11,7 +11,7 @@ use crate::model::parse::parse;
 use crate::model::value::{Key, Value};
 
 fn compile(pattern: &Pattern<Key>) -> Result<Program<Key>, Error> {
-    pattern.compile(&mut Budget::new(STEPS), &describe)
+    pattern.compile(&mut Budget::new(STEPS), usize::MAX, &describe)
 }
 
 fn matched(program: &Program<Key>, subject: &[u8], limits: Limits) -> Outcome {
@@ -93,7 +93,7 @@ fn the_budget_is_charged_for_steps_and_for_long_runs() {
 
     let mut budget = Budget::new(3);
     let words = Pattern::<Key>::set(&CharSet::range(b'a'..=b'b')).repeat(1000).unwrap();
-    assert_eq!(words.compile(&mut budget, &describe).unwrap_err(), Error::OutOfBudget);
+    assert_eq!(words.compile(&mut budget, usize::MAX, &describe).unwrap_err(), Error::OutOfBudget);
 }
 
 #[test]
@@ -135,7 +135,9 @@ fn patterns_have_a_deepest_nesting_that_fits_the_stack() {
         Pattern::capture,
         |it| it.repeat(-2),
         |it| Pattern::choice(&Pattern::sequence(&Pattern::literal(b"ab"), it)?, &Pattern::any(2)),
-        |it| Pattern::grammar(&[(Key::Value(Value::Int(1)), it)], &describe),
+        |it| {
+            Pattern::grammar(&[(Key::Value(Value::Int(1)), it)], &mut Budget::new(STEPS), &describe)
+        },
     ];
     for (index, wrap) in wraps.into_iter().enumerate() {
         let mut pattern = Pattern::literal(b"a");
@@ -177,7 +179,7 @@ fn rules_are_limited() {
         let rule = Pattern::literal(b"a");
         let name = |number: usize| Key::Value(Value::Int(number as i64));
         let rules: Vec<_> = (0..count).map(|number| (name(number), &rule)).collect();
-        Pattern::grammar(&rules, &describe)
+        Pattern::grammar(&rules, &mut Budget::new(STEPS), &describe)
     };
     assert!(rules(RULES_MAX).is_ok());
     assert_eq!(rules(RULES_MAX + 1).unwrap_err(), Error::TooManyRules);

@@ -20,7 +20,7 @@ proptest! {
         let start = choices.below(3).min(subject.len());
         let expr = choices.expr();
         if expr.pattern().and_then(|pattern| {
-            pattern.compile(&mut heka_lpeg::Budget::new(1_000_000), &crate::model::expr::describe)
+            pattern.compile(&mut heka_lpeg::Budget::new(1_000_000), usize::MAX, &crate::model::expr::describe)
         }).is_ok() {
             let limits = Limits { stack: 10_000, ..Limits::default() };
             let found = outcome(&expr, &subject, start, limits);

@@ -4,6 +4,7 @@ mod api;
 mod base;
 mod harness;
 mod limits;
+mod lpeg;
 mod recorded;
 mod string;
 mod structs;

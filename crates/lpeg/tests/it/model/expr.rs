@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use heka_lpeg::{CharSet, Error, Pattern};
+use heka_lpeg::{Budget, CharSet, Error, Pattern};
 
 use super::value::{Function, Key, Value, quote};
 
@@ -90,7 +90,7 @@ impl Expr {
                     rules.iter().map(|(name, rule)| Ok((value(name), rule.pattern()?))).collect();
                 let built = built?;
                 let rules: Vec<_> = built.iter().map(|(name, it)| (name.clone(), it)).collect();
-                Pattern::grammar(&rules, &describe)?
+                Pattern::grammar(&rules, &mut Budget::new(1 << 20), &describe)?
             }
         })
     }

@@ -30,7 +30,8 @@ pub(crate) fn arguments() -> Vec<Value> {
 pub(crate) fn outcome(expr: &Expr, subject: &[u8], start: usize, limits: Limits) -> Outcome {
     let pattern = expr.pattern().map_err(|error| error.to_string())?;
     let mut budget = Budget::new(STEPS);
-    let program = pattern.compile(&mut budget, &describe).map_err(|error| error.to_string())?;
+    let program =
+        pattern.compile(&mut budget, usize::MAX, &describe).map_err(|error| error.to_string())?;
     let mut matcher = Matcher::new();
     run(&mut matcher, &program, subject, start, limits)
 }
@@ -130,7 +131,7 @@ impl Host for Plain<'_> {
         Ok(())
     }
 
-    fn push_table(&mut self) -> Result<(), String> {
+    fn push_table(&mut self, _: usize, _: usize) -> Result<(), String> {
         self.stack.push(Value::Table(vec![]));
         Ok(())
     }
@@ -196,6 +197,10 @@ impl Host for Plain<'_> {
             None => return Ok(Some(value.kind())),
         }
         Ok(None)
+    }
+
+    fn ask_text(&mut self, _: usize) -> Result<(), String> {
+        Ok(())
     }
 
     fn pop(&mut self, count: usize) {
