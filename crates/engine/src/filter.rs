@@ -100,6 +100,7 @@ impl FilterRunner {
             hostname: Arc::clone(hostname),
             pid: *pid,
             matcher: Arc::clone(&self.matcher),
+            consumer: Some(Arc::clone(&self.consumer)),
             loops_max: limits.loops_max,
             process_inject_max: limits.process_inject_max,
             timer_inject_max: limits.timer_inject_max,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use heka_matcher::Matcher;
 use heka_message::{Batch, BatchBuilder, Buffer, Envelope, NameRegistry, RecordBuilder};
-use heka_stream::{Clock, Delivery};
+use heka_stream::{Clock, Consumer, Delivery};
 
 use crate::input::Reporter;
 use crate::{FilterError, LimitedLog, PluginCounts};
@@ -92,6 +92,8 @@ pub struct FilterContext {
     /// The filter's own matcher. What it injects must not be accepted by it, and is refused if it is; a filter that wants
     /// to know at once asks here.
     pub matcher: Arc<Matcher>,
+    /// Its place in the stream; none where nothing is routed to it.
+    pub consumer: Option<Arc<Consumer>>,
     /// `max_message_loops`.
     pub loops_max: u8,
     /// `max_process_inject`: for filters that bound what they inject for each message.
@@ -131,6 +133,18 @@ impl FilterContext {
         let mut record = builder.record();
         record.loops(loops).timestamp(now_ns);
         Some(record)
+    }
+
+    /// True while sources have to wait for this filter, or drop messages for it: it is too slow for them.
+    #[must_use]
+    pub fn holds_back(&self) -> bool {
+        self.consumer.as_ref().is_some_and(|consumer| consumer.is_full())
+    }
+
+    /// Deliveries that wait for it, with the one in its hands.
+    #[must_use]
+    pub fn waiting_deliveries(&self) -> usize {
+        self.consumer.as_ref().map_or(0, |consumer| consumer.held_deliveries())
     }
 
     /// Takes what was injected.

@@ -32,7 +32,10 @@ pub(crate) fn open(lua: Lua<'_>) -> Result<(), Raise> {
     // What `require` gives again; the library of coroutines is ours, `package` is an empty table.
     lua.raw_get_text(REGISTRY, "_LOADED");
     remove(lua, -1, "coroutine");
+    // With a metatable, so that it is no data.
     lua.push_table(0, 0);
+    lua.push_table(0, 0);
+    lua.set_metatable(-2);
     lua.push_value(-1);
     lua.raw_set_text(GLOBALS, "package");
     lua.raw_set_text(-2, "package");

@@ -9,8 +9,6 @@ use std::path::PathBuf;
 pub(crate) enum Raise {
     /// A text, with the place of the caller before it.
     Text(Cow<'static, str>),
-    /// Bytes without a place.
-    Plain(Cow<'static, str>),
     /// An argument is wrong: its number, 0 where none is named, and how.
     Argument(c_int, Cow<'static, str>),
     /// What is on top of the stack.

@@ -11,7 +11,6 @@ use std::ptr::NonNull;
 use mlua_sys::{lua_CFunction, lua_State, lua_error, lua_yield};
 
 use crate::error::Raise;
-use crate::host::Host;
 use crate::limits;
 use crate::lua::{Lua, Type};
 
@@ -76,10 +75,8 @@ where
     O: Into<Outcome>,
 {
     // SAFETY: Lua passes a valid state, and nothing is refused from here on.
-    let (lua, before) = unsafe {
-        let before = std::mem::replace(&mut Host::of(state).memory.exempt, true);
-        (Lua::new(state), before)
-    };
+    let lua = unsafe { Lua::new(state) };
+    let before = std::mem::replace(&mut lua.host().memory.exempt, true);
     let result = catch_unwind(AssertUnwindSafe(|| function(lua)));
     let host = lua.host();
     let left = match result {
@@ -110,7 +107,6 @@ fn push_error(lua: Lua<'_>, raise: Raise) -> Left {
     match raise {
         Raise::Value => {}
         Raise::Text(text) => lua.push_bytes(format!("{}{text}", lua.position(1)).as_bytes()),
-        Raise::Plain(text) => lua.push_bytes(text.as_bytes()),
         Raise::Memory => lua.push_bytes(b"not enough memory"),
         Raise::Argument(number, how) => {
             let text = argument_text(lua, number, &how);
@@ -122,6 +118,19 @@ fn push_error(lua: Lua<'_>, raise: Raise) -> Left {
         }
     }
     Left::Raise
+}
+
+/// Gives the entry of a table, argument 2, for a key, argument 1, with metamethods.
+///
+/// # Safety
+/// As Lua calls it. Nothing here has a destructor, so that errors may pass.
+unsafe extern "C-unwind" fn get(state: *mut lua_State) -> c_int {
+    // SAFETY: both are on the stack.
+    unsafe {
+        mlua_sys::lua_pushvalue(state, 1);
+        mlua_sys::lua_gettable(state, 2);
+    }
+    1
 }
 
 /// As `luaL_argerror` has it.
@@ -153,6 +162,25 @@ impl Lua<'_> {
         }
     }
 
+    /// Replaces a key on top by a table's entry, with metamethods; the table's index is counted from below.
+    ///
+    /// # Errors
+    /// What a metamethod raised.
+    pub(crate) fn index(&self, table: c_int) -> Result<(), Raise> {
+        debug_assert!(table > 0);
+        self.push_value(-1);
+        self.raw_get(table);
+        if self.type_of(-1) == Type::Nil && self.metatable(table) {
+            self.pop(2);
+            self.push_function(get, 0);
+            self.insert(-2);
+            self.push_value(table);
+            return self.call(2, 1);
+        }
+        self.replace(-2);
+        Ok(())
+    }
+
     /// Argument `index` as a number.
     ///
     /// # Errors
@@ -162,13 +190,23 @@ impl Lua<'_> {
         self.number(index).ok_or_else(|| self.wrong_type(index, "number"))
     }
 
-    /// Argument `index` as a number without its fraction, as `luaL_checkinteger` has it.
+    /// Argument `index` as a number without its fraction, as `luaL_checkinteger` has it: what does not fit is the least
+    /// integer.
     ///
     /// # Errors
     /// If it is no number.
     #[inline]
     pub(crate) fn check_integer(&self, index: c_int) -> Result<i64, Raise> {
-        self.check_number(index).map(|number| number as i64)
+        self.check_number(index).map(heka_luatext::to_signed)
+    }
+
+    /// Argument `index` as C's `int`, as `luaL_checkint` has it: the low 32 bits.
+    ///
+    /// # Errors
+    /// If it is no number.
+    #[inline]
+    pub(crate) fn check_int(&self, index: c_int) -> Result<c_int, Raise> {
+        self.check_integer(index).map(|integer| integer as c_int)
     }
 
     /// As [`check_integer`](Self::check_integer), with a default for none and nil.

@@ -8,13 +8,13 @@ use std::ffi::c_void;
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
 
-use heka_lpeg::Budget;
 use heka_message::Record;
 use mlua_sys::{lua_State, lua_getallocf};
 
 use crate::exchange::Exchange;
 use crate::libraries::cjson::CjsonState;
 use crate::libraries::lpeg::LpegState;
+use crate::libraries::string::Patterns;
 use crate::limits::{Meter, Usage};
 use crate::memory::Memory;
 use crate::settings::{ConfigValue, Kind};
@@ -26,8 +26,6 @@ pub(crate) struct Host {
     pub(crate) kind: Kind,
     /// Name of the plugin, for log lines.
     pub(crate) name: Box<str>,
-    /// Name of the machine.
-    pub(crate) hostname: Box<[u8]>,
     /// What `read_config` reads.
     pub(crate) config: Vec<(Box<[u8]>, ConfigValue)>,
     /// Where `require` looks.
@@ -66,6 +64,8 @@ pub(crate) struct Host {
     pub(crate) cjson: CjsonState,
     /// Text being made by a library function; taken while in use.
     pub(crate) scratch: Vec<u8>,
+    /// Compiled patterns of the library `string`; taken while in use.
+    pub(crate) patterns: Option<Box<Patterns>>,
     /// Counts of lines, while profiled.
     pub(crate) profile: Option<Box<crate::profile::Profile>>,
     /// Whether data is kept when the script fails.
@@ -94,16 +94,19 @@ impl Host {
     /// `state` is a state that [`Lua`](crate::lua::Lua) made, and no other reference to its host is in use.
     #[inline]
     pub(crate) unsafe fn of<'h>(state: *mut lua_State) -> &'h mut Self {
-        let mut user: *mut c_void = ptr::null_mut();
-        // SAFETY: the state is valid, and its allocator's user pointer is its host, which lives as long.
-        unsafe {
-            lua_getallocf(state, &raw mut user);
-            &mut *user.cast::<Self>()
-        }
+        // SAFETY: by contract; the host lives as long as its state.
+        unsafe { &mut *Self::at(state) }
     }
 
-    /// The steps that may still be taken.
-    pub(crate) fn budget(&mut self) -> &mut Budget {
-        &mut self.meter.budget
+    /// Where the host of a state is.
+    ///
+    /// # Safety
+    /// `state` is a state that [`Lua`](crate::lua::Lua) made.
+    #[inline]
+    pub(crate) unsafe fn at(state: *mut lua_State) -> *mut Self {
+        let mut user: *mut c_void = ptr::null_mut();
+        // SAFETY: the state is valid, and its allocator's user pointer is its host.
+        unsafe { lua_getallocf(state, &raw mut user) };
+        user.cast()
     }
 }

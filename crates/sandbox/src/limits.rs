@@ -208,6 +208,25 @@ pub(crate) fn breach_of(host: &mut Host, state: *mut lua_State) -> Breach {
     breach
 }
 
+/// Charges steps in a function of ours that owns nothing; raises where there are no more.
+///
+/// # Safety
+/// The state is one of a sandbox that runs. No frame between here and Lua owns anything.
+#[inline]
+pub(crate) unsafe fn charge_or_raise(state: *mut lua_State, steps: usize) {
+    // SAFETY: by contract; nothing else refers to the host now.
+    let host = unsafe { Host::of(state) };
+    if host.meter.budget.charge(steps).is_ok() {
+        return;
+    }
+    let text = breach_of(host, state).text();
+    // SAFETY: by contract; such a function leaves room for a value.
+    unsafe {
+        lua_pushlstring_(state, text.as_ptr().cast(), text.len());
+        lua_error(state);
+    }
+}
+
 /// True if an error is on its way that nobody may catch.
 pub(crate) fn is_final(host: &Host) -> bool {
     host.meter.last.is_some() || host.watch.stop.load(Ordering::Relaxed)

@@ -74,6 +74,7 @@ pub(crate) const REGISTRY: c_int = LUA_REGISTRYINDEX;
 #[derive(Clone, Copy)]
 pub(crate) struct Lua<'a> {
     state: *mut lua_State,
+    host: *mut Host,
     life: PhantomData<&'a ()>,
 }
 
@@ -82,8 +83,11 @@ impl<'a> Lua<'a> {
     ///
     /// # Safety
     /// The state is one of a sandbox, valid for `'a`, and its memory is exempt from the limit while this is used.
+    #[inline]
     pub(crate) unsafe fn new(state: *mut lua_State) -> Self {
-        Self { state, life: PhantomData }
+        // SAFETY: by contract, the state is one of a sandbox.
+        let host = unsafe { Host::at(state) };
+        Self { state, host, life: PhantomData }
     }
 
     /// The state.
@@ -95,8 +99,8 @@ impl<'a> Lua<'a> {
     #[inline]
     #[allow(clippy::mut_from_ref)]
     pub(crate) fn host(&self) -> &'a mut Host {
-        // SAFETY: the state has a host; callers hold no reference over a call of this.
-        unsafe { Host::of(self.state) }
+        // SAFETY: the state has a host that lives as long; callers hold no reference over a call of this.
+        unsafe { &mut *self.host }
     }
 
     /// Number of values.

@@ -120,7 +120,6 @@ impl Sandbox {
         let host = Box::new(Host {
             kind: settings.kind,
             name: settings.name.as_str().into(),
-            hostname: settings.hostname.as_bytes().into(),
             config: settings.config.clone(),
             modules: settings.modules.clone(),
             library: settings.library,
@@ -140,6 +139,7 @@ impl Sandbox {
             lpeg: LpegState::default(),
             cjson: CjsonState::default(),
             scratch: Vec::new(),
+            patterns: None,
             profile: settings.profile.then(Box::default),
             printed: settings.keep_printed.then(Vec::new),
             salvages: settings.salvage,

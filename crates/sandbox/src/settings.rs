@@ -73,8 +73,6 @@ pub struct Settings {
     pub kind: Kind,
     /// Name of the plugin.
     pub name: String,
-    /// Host name of the machine.
-    pub hostname: String,
     /// Where `require` looks, in this order; after that among what is built in, if `library` says so.
     pub modules: Vec<PathBuf>,
     /// `require` finds the modules that are built in.
@@ -97,7 +95,6 @@ impl Settings {
         Self {
             kind,
             name: name.to_owned(),
-            hostname: String::new(),
             modules: Vec::new(),
             library: true,
             limits: Limits::default(),

@@ -284,6 +284,19 @@ impl Consumer {
         self.lock().entries.len()
     }
 
+    /// True while sources with a message for it have to wait, or to drop it: its window is full, or with a log what may
+    /// wait on disk.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        let state = self.lock();
+        match self.options.durable {
+            Some(durable) => {
+                durable.buffer_bytes_max.is_some_and(|most| state.waiting_bytes() > most)
+            }
+            None => state.held_bytes >= self.options.window_bytes,
+        }
+    }
+
     /// Waits until something could not be taken because it was full.
     pub async fn overflowed(&self) {
         self.full.notified().await;

@@ -420,6 +420,7 @@ impl Filtering {
             hostname: Arc::clone(&world.context.hostname),
             pid: world.context.pid,
             matcher: Arc::new(Matcher::parse("FALSE").unwrap().0),
+            consumer: None,
             loops_max: 4,
             process_inject_max: 1,
             timer_inject_max: 10,

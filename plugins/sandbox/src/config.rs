@@ -87,7 +87,6 @@ impl SandboxConfig {
         let to_usize = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
         let instructions = if kind.is_open() { 0 } else { self.instruction_limit };
         Settings {
-            hostname: context.hostname.to_string(),
             modules: self.modules(context),
             library: true,
             limits: Limits {

@@ -178,19 +178,29 @@ impl Instance {
         }
     }
 
+    /// The plugin ends its script: tells it, and keeps what is left of it.
+    pub(crate) fn end(&mut self, ended: &Ended) {
+        self.stats.terminate();
+        self.tell(ended, None);
+        self.sandbox = None;
+    }
+
+    fn tell(&self, ended: &Ended, record: Option<&Record<'_>>) {
+        let Some(sandbox) = &self.sandbox else { return };
+        let usage = sandbox.usage();
+        self.stats.set_usage(&usage);
+        let path = postmortem::write(&self.context, &self.script.name, ended, &usage, record);
+        let path = path.map(|path| path.display().to_string()).unwrap_or_default();
+        let plugin = &*self.context.name;
+        tracing::error!(plugin, error = ended.text(), postmortem = path, "script terminated");
+    }
+
     /// The script has ended: tells it, keeps what is left of it, and does what the policy says.
     #[cold]
     pub(crate) fn fail(&mut self, ended: &Ended, record: Option<&Record<'_>>) -> After {
         self.stats.terminate();
         let data = self.data_after(ended);
-        if let Some(sandbox) = &self.sandbox {
-            let usage = sandbox.usage();
-            self.stats.set_usage(&usage);
-            let path = postmortem::write(&self.context, &self.script.name, ended, &usage, record);
-            let path = path.map(|path| path.display().to_string()).unwrap_or_default();
-            let plugin = &*self.context.name;
-            tracing::error!(plugin, error = ended.text(), postmortem = path, "script terminated");
-        }
+        self.tell(ended, record);
         if self.config.on_termination(self.kind) == OnTermination::Exit {
             self.sandbox = None;
             return After::Exit;

@@ -21,6 +21,10 @@ const PAYLOAD_TYPE: &str = "heka.sandbox-output";
 const TYPE_PREFIX: &[u8] = b"heka.sandbox.";
 /// Type of the message that tells the end.
 const TERMINATED_TYPE: &str = "heka.sandbox-terminated";
+/// Why a slow filter ends.
+const BLOCKING: &str = "sandbox is running slowly and blocking the router";
+/// So many messages must have been timed before a filter counts as slow.
+const SAMPLES_MIN: u64 = 50;
 /// Who tells it.
 const DAEMON: &str = "hekad";
 
@@ -31,6 +35,17 @@ impl Plugin for SandboxFilter {
     type Config = SandboxConfig;
 
     fn start(config: &Self::Config, context: &StartContext) -> Result<Self, StartError> {
+        Self::new(config, context, false)
+    }
+}
+
+impl SandboxFilter {
+    /// `managed`: it was loaded by a manager, and ends where it is slow and holds others back.
+    pub(crate) fn new(
+        config: &SandboxConfig,
+        context: &StartContext,
+        managed: bool,
+    ) -> Result<Self, StartError> {
         Ok(Self {
             instance: Instance::start(Kind::Filter, config, context)?,
             wire: MessageDecoder::new(),
@@ -38,7 +53,8 @@ impl Plugin for SandboxFilter {
             loops: 0,
             preserves: config.preserve_data,
             timer_at_stop: config.timer_event_on_shutdown,
-            times_all: config.profile,
+            times_all: config.profile || managed,
+            managed,
             reports: false,
         })
     }
@@ -56,6 +72,7 @@ pub struct SandboxFilter {
     preserves: bool,
     timer_at_stop: bool,
     times_all: bool,
+    managed: bool,
     /// The report has been set up.
     reports: bool,
 }
@@ -193,20 +210,47 @@ impl SandboxFilter {
             self.instance.preserve();
         }
         let after = self.instance.fail(ended, record);
-        self.announce(ended.text(), context);
+        self.announce(ended.text(), &[], context);
         match after {
             After::Exit => Err(FilterError::exit_announced(ended.text())),
             After::Restarted | After::Quarantined => Ok(()),
         }
     }
 
+    /// Others wait for it: if that is since it takes too long for each message, it ends.
+    #[cold]
+    fn end_if_slow(&mut self, context: &mut FilterContext) -> Result<(), FilterError> {
+        let slowness = self.instance.stats.slowness();
+        if slowness.samples < SAMPLES_MIN || slowness.mean_ns <= context.process_duration_max_ns {
+            return Ok(());
+        }
+        let ended = Ended::Status { status: 1, text: BLOCKING.to_owned() };
+        self.instance.preserve();
+        self.instance.end(&ended);
+        let waiting = context.waiting_deliveries() as u64;
+        let numbers = [
+            ("ProcessMessageCount", slowness.processed, "count"),
+            ("ProcessMessageFailures", slowness.failures, "count"),
+            ("ProcessMessageSamples", slowness.samples, "count"),
+            ("ProcessMessageAvgDuration", slowness.mean_ns, "ns"),
+            ("FilterChanLength", waiting, "count"),
+        ];
+        self.announce(BLOCKING, &numbers, context);
+        Err(FilterError::exit_announced(BLOCKING))
+    }
+
     /// Injects what tells the end, unless the filter itself would get it.
-    fn announce(&self, text: &str, context: &mut FilterContext) {
+    fn announce(&self, text: &str, numbers: &[(&str, u64, &str)], context: &mut FilterContext) {
         let (matcher, name) = (Arc::clone(&context.matcher), Arc::clone(&context.name));
         let Some(mut record) = context.inject(0) else { return };
         record.message_type(TERMINATED_TYPE).logger(DAEMON).payload(text);
         let id = record.name_id(b"plugin");
         record.field(id, Value::Str(name.as_bytes()));
+        for &(name, number, unit) in numbers {
+            let id = record.name_id(name.as_bytes());
+            let number = i64::try_from(number).unwrap_or(i64::MAX);
+            record.field_with(id, unit.as_bytes(), Value::Int(number));
+        }
         if matcher.matches(&record.view().record()) {
             tracing::error!(
                 plugin = &*name,
@@ -243,6 +287,9 @@ impl Filter for SandboxFilter {
             done?;
         }
         self.instance.update_usage();
+        if self.managed && context.holds_back() {
+            return self.end_if_slow(context);
+        }
         Ok(())
     }
 

@@ -119,7 +119,7 @@ struct Loaded(SandboxConfig);
 
 impl Prepared<dyn Filter> for Loaded {
     fn start(&self, context: &StartContext) -> Result<Box<dyn Filter>, StartError> {
-        Ok(Box::new(SandboxFilter::start(&self.0, context)?))
+        Ok(Box::new(SandboxFilter::new(&self.0, context, true)?))
     }
 
     fn references(&self) -> Vec<String> {

@@ -26,6 +26,16 @@ pub(crate) struct Stats {
     output_max: AtomicU64,
 }
 
+/// How long messages take.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Slowness {
+    pub(crate) processed: u64,
+    pub(crate) failures: u64,
+    pub(crate) samples: u64,
+    /// Mean time of those that were timed.
+    pub(crate) mean_ns: u64,
+}
+
 /// A call that may be timed.
 #[derive(Debug)]
 pub(crate) struct Timing(Option<Instant>);
@@ -73,6 +83,16 @@ impl Stats {
 
     pub(crate) fn terminate(&self) {
         self.terminations.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn slowness(&self) -> Slowness {
+        let samples = self.samples.load(Ordering::Relaxed);
+        Slowness {
+            processed: self.processed.load(Ordering::Relaxed),
+            failures: self.failures.load(Ordering::Relaxed),
+            samples,
+            mean_ns: self.sampled_ns.load(Ordering::Relaxed) / samples.max(1),
+        }
     }
 
     /// Takes over the sandbox's own figures.

@@ -159,7 +159,7 @@ impl Driver {
                 tracing::error!(plugin = &*self.context.name, error, "its state is not saved");
             }
         }
-        self.saving.next = Instant::now() + (began.elapsed() * SAVE_PART).max(SAVE_INTERVAL);
+        self.saving.next = Instant::now() + pause_after(began.elapsed());
     }
 
     /// The log need not keep what the filter has seen.
@@ -220,6 +220,11 @@ impl Saving {
     }
 }
 
+/// How long a state is left alone that took so long to save.
+fn pause_after(took: Duration) -> Duration {
+    (took * SAVE_PART).max(SAVE_INTERVAL)
+}
+
 /// Answers for a delivery once what was made of it is safe.
 fn answer(ack: Ack, injected: Option<Settled>) {
     let Some(settled) = injected.filter(|it| it.position() < Settled::ALONE) else {
@@ -232,4 +237,17 @@ fn answer(ack: Ack, injected: Option<Settled>) {
         settled.reached(Settled::ALONE).await;
         owed.delivered();
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_state_that_takes_long_to_save_is_saved_less_often() {
+        for (took_ms, pause_ms) in [(0, 1_000), (20, 1_000), (30, 1_500), (2_000, 100_000)] {
+            let pause = pause_after(Duration::from_millis(took_ms));
+            assert_eq!(pause, Duration::from_millis(pause_ms));
+        }
+    }
 }

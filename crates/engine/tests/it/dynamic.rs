@@ -148,3 +148,29 @@ async fn a_durable_filter_that_is_loaded_again_goes_on_where_it_was() {
     assert_eq!(lines_of("again.tally"), [whole]);
     assert_eq!(running.stop().await, DONE);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn hundreds_of_filters_are_loaded_get_all_and_are_unloaded() {
+    let running = Running::start(&config("many", &[]));
+    let manager = manager_of("many");
+    let count = 300;
+    let began = std::time::Instant::now();
+    for number in 0..count {
+        let matcher = format!("Payload == 'count {}'", number % 10);
+        let section = format!(
+            "[n-{number}];type = \"MoodyFilter\";key = \"many.seen\";message_matcher = \"{matcher}\""
+        );
+        manager.load(dynamic("many", &section)).unwrap();
+    }
+    let section =
+        "[say];type = \"MoodyFilter\";last_words = \"count 7\";message_matcher = \"FALSE\"";
+    manager.load(dynamic("many", section)).unwrap();
+    assert!(manager.unload("say"));
+    running.until("all have seen it", |_| lines_of("many.seen").len() == count + count / 10).await;
+    for number in 0..count {
+        assert!(manager.unload(&format!("n-{number}")));
+    }
+    running.until("the end of all", |handles| names(handles) == ["loader"]).await;
+    println!("{:?} for {count} filters", began.elapsed());
+    assert_eq!(running.stop().await, DONE);
+}

@@ -31,12 +31,10 @@ impl Cache {
     #[inline]
     pub fn get(&mut self, source: &[u8], kind: Kind, budget: &mut u64) -> Result<&Pattern, Error> {
         let slot = self.slot(source, kind);
-        let kept = slot.take().filter(|kept| kept.is(source, kind));
-        let pattern = match kept {
-            Some(kept) => kept,
-            None => Box::new(Pattern::new(source, kind, budget)?),
-        };
-        Ok(slot.insert(pattern))
+        if !slot.as_ref().is_some_and(|kept| kept.is(source, kind)) {
+            *slot = Some(Box::new(Pattern::new(source, kind, budget)?));
+        }
+        Ok(slot.as_deref().expect("the slot is filled"))
     }
 
     /// The compiled pattern, taken out, for a caller that runs a script while it uses it; give it back with

@@ -82,7 +82,7 @@ pub(crate) struct Run {
 }
 
 pub(crate) fn settings(kind: Kind) -> Settings {
-    Settings { hostname: "host".to_owned(), ..Settings::new(kind, "test") }
+    Settings::new(kind, "test")
 }
 
 pub(crate) fn script(text: &str) -> Script {

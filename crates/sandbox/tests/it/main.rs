@@ -1,9 +1,14 @@
 //! Scripts in sandboxes, as their plugins run them.
 
 mod api;
+mod base;
 mod circular_buffer;
 mod cjson;
 mod harness;
 mod limits;
 mod lpeg;
+mod recorded;
 mod sketches;
+mod string;
+mod structs;
+mod table;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use heka_message::Selection;
 
 use crate::bell::Bell;
-use crate::consumer::{Consumer, Entry, Place};
+use crate::consumer::{Consumer, Entry, Place, State};
 use crate::delivery::Published;
 use crate::ledger::DropReason;
 use crate::log::CursorState;
@@ -238,8 +238,7 @@ impl Consumer {
             return Room::Closed;
         }
         let limit = self.options.durable.and_then(|durable| durable.buffer_bytes_max);
-        let waiting = state.log.backlog.bytes + state.log.earlier.bytes;
-        if limit.is_some_and(|limit| waiting + state.held_bytes as u64 > limit) {
+        if limit.is_some_and(|limit| state.waiting_bytes() > limit) {
             return Room::Full;
         }
         let earned = bytes as u64 * 1_000_000_000 / PATIENCE_BYTES_PER_SECOND;
@@ -412,6 +411,13 @@ impl Consumer {
             self.counts.give_up(lost, DropReason::Damaged);
         }
         self.writable.notify_waiters();
+    }
+}
+
+impl State {
+    /// Bytes that wait in memory and on disk.
+    pub(super) fn waiting_bytes(&self) -> u64 {
+        self.log.backlog.bytes + self.log.earlier.bytes + self.held_bytes as u64
     }
 }
 

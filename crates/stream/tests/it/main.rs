@@ -206,6 +206,7 @@ fn a_full_window_makes_only_its_own_sources_wait() {
     let mut waiting = pin!(source.append(batch(&["slow"]), 2));
     let mut context = Context::from_waker(Waker::noop());
     assert!(waiting.as_mut().poll(&mut context).is_pending());
+    assert!(world.consumers[0].is_full() && !world.consumers[1].is_full());
     append(&mut other, &["fast"], 1);
     assert_eq!(payloads(&world.consumers[1].try_next().unwrap()), ["fast"]);
     world.consumers[0].try_next().unwrap().ack.delivered();
