@@ -77,25 +77,18 @@ unsafe extern "C-unwind" fn xpcall(state: *mut lua_State) -> c_int {
 /// As Lua's; charges what it copies.
 fn unpack(lua: Lua<'_>) -> Result<c_int, Raise> {
     lua.check_table(1)?;
-    let first = lua.optional_integer(2, 1)?;
-    let last = match lua.is_none_or_nil(3) {
-        true => i64::try_from(lua.len(1)).unwrap_or(i64::MAX),
-        false => lua.check_integer(3)?,
-    };
+    let first = if lua.is_none_or_nil(2) { 1 } else { lua.check_int(2)? };
+    // As Lua counts elements.
+    let last = if lua.is_none_or_nil(3) { lua.len(1) as c_int } else { lua.check_int(3)? };
     if first > last {
         return Ok(0);
     }
-    let count = last.saturating_sub(first).saturating_add(1);
     let too_many = || Raise::text("too many results to unpack");
-    let (first, count) = match (c_int::try_from(first), c_int::try_from(count)) {
-        (Ok(first), Ok(count)) => (first, count),
-        _ => return Err(too_many()),
-    };
+    let count = last.checked_sub(first).and_then(|count| count.checked_add(1));
+    let count = count.ok_or_else(too_many)?;
     lua.reserve_stack(count as usize).map_err(|_| too_many())?;
     lua.charge(count as usize / 4)?;
-    for index in first..first.saturating_add(count) {
-        lua.raw_get_index(1, index);
-    }
+    (first..=last).for_each(|index| lua.raw_get_index(1, index));
     Ok(count)
 }
 
@@ -153,7 +146,8 @@ fn newproxy(lua: Lua<'_>) -> Result<c_int, Raise> {
             lua.raw_set_text(-2, "__metatable");
             lua.set_metatable(-2);
         }
-        _ if lua.metatable(1) => {}
+        // All userdata without bytes is a proxy.
+        Type::Userdata if lua.len(1) == 0 && lua.metatable(1) => {}
         _ => return Err(Raise::argument(1, "boolean or proxy expected")),
     }
     lua.set_metatable(2);

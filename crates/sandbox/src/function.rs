@@ -120,6 +120,19 @@ fn push_error(lua: Lua<'_>, raise: Raise) -> Left {
     Left::Raise
 }
 
+/// Gives the entry of a table, argument 2, for a key, argument 1, with metamethods.
+///
+/// # Safety
+/// As Lua calls it. Nothing here has a destructor, so that errors may pass.
+unsafe extern "C-unwind" fn get(state: *mut lua_State) -> c_int {
+    // SAFETY: both are on the stack.
+    unsafe {
+        mlua_sys::lua_pushvalue(state, 1);
+        mlua_sys::lua_gettable(state, 2);
+    }
+    1
+}
+
 /// As `luaL_argerror` has it.
 fn argument_text(lua: Lua<'_>, number: c_int, how: &str) -> String {
     let (name, is_method) = lua.called_as();
@@ -147,6 +160,25 @@ impl Lua<'_> {
             self.push_function(function, 0);
             self.raw_set_text(-2, name);
         }
+    }
+
+    /// Replaces a key on top by a table's entry, with metamethods; the table's index is counted from below.
+    ///
+    /// # Errors
+    /// What a metamethod raised.
+    pub(crate) fn index(&self, table: c_int) -> Result<(), Raise> {
+        debug_assert!(table > 0);
+        self.push_value(-1);
+        self.raw_get(table);
+        if self.type_of(-1) == Type::Nil && self.metatable(table) {
+            self.pop(2);
+            self.push_function(get, 0);
+            self.insert(-2);
+            self.push_value(table);
+            return self.call(2, 1);
+        }
+        self.replace(-2);
+        Ok(())
     }
 
     /// Argument `index` as a number.

@@ -3,7 +3,7 @@
 //! Here: the list. Not here: how they are found (`base::require`).
 
 use crate::error::Raise;
-use crate::lua::Lua;
+use crate::lua::{GLOBALS, Lua, REGISTRY};
 
 pub(crate) mod lpeg;
 mod math;
@@ -47,9 +47,24 @@ fn open_coroutine(lua: Lua<'_>) -> Result<(), Raise> {
     Ok(())
 }
 
-/// Lua's own: complete, with processes.
+/// Lua's own: complete, with processes. Scripts do not get the table with the finalizer of files, but a copy.
 fn open_io(lua: Lua<'_>) -> Result<(), Raise> {
     crate::environment::open_native(lua, mlua_sys::luaopen_io)?;
-    lua.raw_get_text(crate::lua::GLOBALS, "io");
+    lua.raw_get_text(REGISTRY, "FILE*");
+    lua.push_table(0, 2);
+    lua.raw_get_text(-2, "__tostring");
+    lua.raw_set_text(-2, "__tostring");
+    // The methods were the table itself.
+    lua.push_table(0, 8);
+    for method in ["close", "flush", "lines", "read", "seek", "setvbuf", "write"] {
+        lua.raw_get_text(-3, method);
+        lua.raw_set_text(-2, method);
+    }
+    lua.push_value(-1);
+    lua.raw_set_text(-4, "__index");
+    lua.raw_set_text(-2, "__index");
+    lua.raw_set_text(-2, "__metatable");
+    lua.pop(1);
+    lua.raw_get_text(GLOBALS, "io");
     Ok(())
 }

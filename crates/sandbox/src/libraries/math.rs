@@ -25,14 +25,14 @@ fn random(lua: Lua<'_>) -> Result<c_int, Raise> {
             return Ok(1);
         }
         1 => {
-            let high = lua.check_integer(1)?;
+            let high = lua.check_int(1)?;
             if high < 1 {
                 return Err(Raise::argument(1, "interval is empty"));
             }
             (1, high)
         }
         2 => {
-            let (low, high) = (lua.check_integer(1)?, lua.check_integer(2)?);
+            let (low, high) = (lua.check_int(1)?, lua.check_int(2)?);
             if low > high {
                 return Err(Raise::argument(2, "interval is empty"));
             }
@@ -40,13 +40,13 @@ fn random(lua: Lua<'_>) -> Result<c_int, Raise> {
         }
         _ => return Err(Raise::text("wrong number of arguments")),
     };
-    let width = high as f64 - low as f64 + 1.0;
-    lua.push_number((random * width).floor() + low as f64);
+    let (low, high) = (f64::from(low), f64::from(high));
+    lua.push_number((random * (high - low + 1.0)).floor() + low);
     Ok(1)
 }
 
 fn seed(lua: Lua<'_>) -> Result<c_int, Raise> {
-    let seed = lua.check_integer(1)?;
+    let seed = lua.check_int(1)?;
     lua.host().random = fastrand::Rng::with_seed(seed as u64);
     Ok(0)
 }

@@ -19,6 +19,12 @@ const CONVERSIONS: &[u8] = b"aAbBcCdDeFgGhHIjklmMnprRSstTuUVwWxXyYzZ%";
 const ALTERNATIVE_ERA: &[u8] = b"cCxXyY";
 const ALTERNATIVE_DIGITS: &[u8] = b"deHImMSuUVwWy";
 
+/// Steps of a conversion.
+const CONVERSION_STEPS: usize = 8;
+
+/// Bytes of a format that an error shows.
+const SHOWN_BYTES_MAX: usize = 255;
+
 pub(super) fn open(lua: Lua<'_>) -> Result<(), Raise> {
     open_native(lua, mlua_sys::luaopen_os)?;
     lua.raw_get_text(GLOBALS, "os");
@@ -36,8 +42,10 @@ pub(super) fn open(lua: Lua<'_>) -> Result<(), Raise> {
 }
 
 fn difftime(lua: Lua<'_>) -> Result<c_int, Raise> {
-    let earlier = if lua.is_none_or_nil(2) { 0.0 } else { lua.check_number(2)? };
-    lua.push_number(lua.check_number(1)? - earlier);
+    // C looks at the last argument first.
+    let earlier = lua.optional_integer(2, 0)?;
+    let later = lua.check_integer(1)?;
+    lua.push_number((i128::from(later) - i128::from(earlier)) as f64);
     Ok(1)
 }
 
@@ -65,20 +73,32 @@ fn time(lua: Lua<'_>) -> Result<c_int, Raise> {
     parts.tm_mday = field(lua, "day", None)?;
     parts.tm_mon = field(lua, "month", None)?.wrapping_sub(1);
     parts.tm_year = field(lua, "year", None)?.wrapping_sub(1900);
+    // As the C library has it where there is no summer time: such a time is an hour ahead.
+    let ahead_s = if summer_time(lua)? { 3600 } else { 0 };
     // SAFETY: the structure is complete.
-    match unsafe { libc::timegm(&raw mut parts) } {
+    match unsafe { libc::timegm(&raw mut parts) }.wrapping_sub(ahead_s) {
         -1 => lua.push_nil(),
         seconds => lua.push_number(seconds as f64),
     }
     Ok(1)
 }
 
+fn summer_time(lua: Lua<'_>) -> Result<bool, Raise> {
+    lua.push_bytes(b"isdst");
+    lua.index(1)?;
+    let is_set = lua.boolean(-1);
+    lua.pop(1);
+    Ok(is_set)
+}
+
 fn field(lua: Lua<'_>, name: &str, default: Option<c_int>) -> Result<c_int, Raise> {
-    lua.raw_get_text(1, name);
+    lua.push_bytes(name.as_bytes());
+    lua.index(1)?;
     let value = lua.number(-1);
     lua.pop(1);
     match (value, default) {
-        (Some(value), _) => Ok(value as c_int),
+        // The low 32 bits, as Lua converts it.
+        (Some(value), _) => Ok(heka_luatext::to_signed(value) as c_int),
         (None, Some(default)) => Ok(default),
         (None, None) => Err(Raise::text(format!("field '{name}' missing in date table"))),
     }
@@ -89,23 +109,25 @@ fn date(lua: Lua<'_>) -> Result<c_int, Raise> {
         true => b"%c",
         false => lua.check_text(1)?,
     };
-    let seconds = if lua.is_none_or_nil(2) { now_s() } else { lua.check_number(2)? as i64 };
+    let seconds = if lua.is_none_or_nil(2) { now_s() } else { lua.check_integer(2)? };
     let mut parts = empty_time();
     // SAFETY: both places are valid.
     if unsafe { libc::gmtime_r(&raw const seconds, &raw mut parts) }.is_null() {
         lua.push_nil();
         return Ok(1);
     }
-    parts.tm_zone = c"UTC".as_ptr().cast_mut();
-    let format = format.strip_prefix(b"!").unwrap_or(format);
+    // A format ends before its first zero byte.
+    let format = memchr::memchr(0, format).map_or(format, |end| &format[..end]);
+    let (format, zone) = match format.strip_prefix(b"!") {
+        Some(format) => (format, c"GMT"),
+        None => (format, c"UTC"),
+    };
+    parts.tm_zone = zone.as_ptr().cast_mut();
     if format == b"*t" {
         push_parts(lua, &parts);
         return Ok(1);
     }
-    let mut out = Vec::with_capacity(64);
-    write_date(lua, format, &parts, seconds, &mut out)?;
-    lua.push_bytes(&out);
-    Ok(1)
+    lua.build(|out| write_date(lua, format, &parts, seconds, out))
 }
 
 fn push_parts(lua: Lua<'_>, parts: &libc::tm) {
@@ -144,7 +166,7 @@ fn write_date(
             continue;
         }
         let len = conversion_len(after).ok_or_else(|| {
-            let shown = String::from_utf8_lossy(&after[..after.len().min(2)]);
+            let shown = String::from_utf8_lossy(&after[..after.len().min(SHOWN_BYTES_MAX)]);
             Raise::argument(1, format!("invalid conversion specifier '%{shown}'"))
         })?;
         let (conversion, after) = after.split_at(len);
@@ -153,6 +175,7 @@ fn write_date(
             b"s" => out.extend_from_slice(seconds.to_string().as_bytes()),
             _ => write_conversion(conversion, parts, out),
         }
+        lua.charge(CONVERSION_STEPS)?;
         lua.ask_memory(out.len())?;
         rest = after;
     }

@@ -1,6 +1,7 @@
 //! Scripts in sandboxes, as their plugins run them.
 
 mod api;
+mod base;
 mod harness;
 mod limits;
 mod lpeg;

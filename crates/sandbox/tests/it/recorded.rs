@@ -19,18 +19,22 @@ end ";
 pub(crate) fn outcome(settings: &Settings, requires: &str, chunk: &str) -> String {
     // The chunk stands on the first line, where the recorder has it too.
     let list = LIST.replace('\n', " ");
+    let settings = Settings { keep_printed: true, ..settings.clone() };
+    // Open kinds have no payload; what is printed is text.
+    let show = if settings.kind.is_open() { "print(text)" } else { "inject_payload('', '', text)" };
     let text = format!(
-        "{requires} {list} function process_message() add_to_payload(list(pcall(function() {chunk} end))) \
-         inject_payload('', '') return 0 end"
+        "{requires} {list} function process_message() \
+         local text = list(pcall(function() {chunk} end)) {show} return 0 end"
     );
-    let mut run = match Run::start(settings, &text) {
+    let mut run = match Run::start(&settings, &text) {
         Ok(run) => run,
         Err(error) => return format!("start: {error}"),
     };
     match run.process() {
         Ok(_) => {
-            let made = run.take().concat();
-            made.strip_prefix("P(txt,) ").unwrap_or_default().to_owned()
+            let mut made = run.take();
+            made.extend(run.sandbox.take_printed());
+            made.concat().trim_start_matches("P(txt,) ").to_owned()
         }
         Err(ended) => format!("ended: {}", ended.text()),
     }

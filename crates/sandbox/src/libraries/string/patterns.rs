@@ -6,7 +6,6 @@
 use std::ffi::c_int;
 
 use heka_luatext::{Cache, Capture, Error, Found, Kind, Matcher, Substitution, find_plain};
-use mlua_sys::lua_State;
 
 use super::super::text::{BYTES_PER_STEP, raise};
 use super::position;
@@ -242,7 +241,7 @@ fn by_value(
         let Some((start, end)) = found else { break };
         match kind {
             Type::Function => lua.call(lua.top() - before - 1, 1)?,
-            _ => look_up(lua)?,
+            _ => lua.index(3)?,
         }
         let replacement = match lua.boolean(-1) {
             false => &text[start..end],
@@ -257,31 +256,4 @@ fn by_value(
         lua.set_top(before);
     }
     Ok(substitution.finish(text, out))
-}
-
-/// Replaces the key on top by what the table of argument 3 has for it.
-fn look_up(lua: Lua<'_>) -> Result<(), Raise> {
-    lua.push_value(-1);
-    lua.raw_get(3);
-    if lua.type_of(-1) != Type::Nil || !lua.metatable(3) {
-        return Ok(());
-    }
-    lua.pop(2);
-    lua.push_function(get, 0);
-    lua.insert(-2);
-    lua.push_value(3);
-    lua.call(2, 1)
-}
-
-/// Gives the entry of a table, argument 2, for a key, argument 1, with metamethods.
-///
-/// # Safety
-/// As Lua calls it. Nothing here has a destructor, so that errors may pass.
-unsafe extern "C-unwind" fn get(state: *mut lua_State) -> c_int {
-    // SAFETY: both are on the stack.
-    unsafe {
-        mlua_sys::lua_pushvalue(state, 1);
-        mlua_sys::lua_gettable(state, 2);
-    }
-    1
 }
