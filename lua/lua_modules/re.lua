@@ -4,7 +4,9 @@
 -- pattern; caches of compiled patterns. Not here: matching.
 
 local lpeg = require "lpeg"
+local string = require "string"
 
+local format, gsub, sub, upper = string.format, string.gsub, string.sub, string.upper
 local error, pairs, setmetatable, tonumber, type = error, pairs, setmetatable, tonumber, type
 local C, Cb, Cc, Cf, Cg = lpeg.C, lpeg.Cb, lpeg.Cc, lpeg.Cf, lpeg.Cg
 local Cmt, Cp, Cs, Ct, Carg = lpeg.Cmt, lpeg.Cp, lpeg.Cs, lpeg.Ct, lpeg.Carg
@@ -31,7 +33,7 @@ local function updatelocale()
    local classes = lpeg.locale()
    for letter, name in pairs(CLASSES) do
       predefined[letter] = classes[name]
-      predefined[letter:upper()] = any - classes[name]
+      predefined[upper(letter)] = any - classes[name]
    end
    local weak = {__mode = "v"}
    compiled = setmetatable({}, weak)
@@ -45,11 +47,11 @@ updatelocale()
 -- What the captures of the grammar call.
 
 local function refuse(text, position)
-   local excerpt = text:sub(position, position + EXCERPT_MAX)
+   local excerpt = sub(text, position, position + EXCERPT_MAX)
    if #text >= position + EXCERPT_MAX then
       excerpt = excerpt .. "..."
    end
-   error(("pattern error near '%s'"):format(excerpt), 2)
+   error(format("pattern error near '%s'", excerpt), 2)
 end
 
 -- What the caller defined under a name.
@@ -68,14 +70,14 @@ local function named(name, definitions)
       value = predefined[name]
    end
    if not value then
-      error(("name '%s' undefined"):format(name))
+      error(format("name '%s' undefined", name))
    end
    return value
 end
 
 local function rule_reference(name, in_grammar)
    if not in_grammar then
-      error(("rule '%s' used outside a grammar"):format(name))
+      error(format("rule '%s' used outside a grammar", name))
    end
    return V(name)
 end
@@ -86,7 +88,7 @@ end
 
 local function add_rule(rules, name, pattern)
    if rules[name] then
-      error(("'%s' already defined as a rule"):format(name))
+      error(format("'%s' already defined as a rule", name))
    end
    rules[name] = pattern
    return rules
@@ -122,7 +124,7 @@ local function same_again(name)
          return nil
       end
       local after = position + #text
-      return subject:sub(position, after - 1) == text and after
+      return sub(subject, position, after - 1) == text and after
    end)
 end
 
@@ -148,7 +150,7 @@ local repetition =
    "*" * Cc(power, 0) + "+" * Cc(power, 1) + "?" * Cc(power, -1)
    + "^" * (Cc(times) * number
       + Cc(power) * C(S"+-" * R"09" ^ 1) * space / function(operator, count)
-         return operator, tonumber((count:gsub("^%+", "")))
+         return operator, tonumber((gsub(count, "^%+", "")))
       end)
 local transformation =
    "->" * space * (Cc(divide) * (text + number + from_caller) + P"{}" * Cc(Ct))
@@ -224,7 +226,7 @@ local function find(subject, pattern, start)
    return nil
 end
 
-local function gsub(subject, pattern, replacement)
+local function replace(subject, pattern, replacement)
    local of_pattern = replacers[pattern] or {}
    replacers[pattern] = of_pattern
    local made = of_pattern[replacement]
@@ -238,7 +240,7 @@ end
 local re = {
    compile = compile,
    find = find,
-   gsub = gsub,
+   gsub = replace,
    match = match,
    updatelocale = updatelocale,
 }

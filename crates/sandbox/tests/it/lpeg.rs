@@ -147,3 +147,21 @@ fn the_library_has_the_functions_of_0_12_and_1_0() {
     assert_eq!(lpeg("return lpeg.version()"), "0.12");
     assert_eq!(lpeg("return lpeg.type(lpeg.P(1))"), "pattern");
 }
+
+#[test]
+fn re_is_built_in() {
+    let checks = include_str!("../../../../lua/test/re_test.lua");
+    let without_path: Vec<_> =
+        checks.lines().filter(|it| !it.starts_with("package.path")).collect();
+    let script = format!(
+        "require 'string' require 'table'\n\
+         local function print(text) said = text end\n\
+         {}\n\
+         function process_message() add_to_payload(said) inject_payload() return 0 end",
+        without_path.join("\n")
+    );
+    let mut run = Run::of(&script);
+    run.process().unwrap();
+    let said = run.take().concat();
+    assert!(said.starts_with("P(txt,) ok: re, "), "{said}");
+}
