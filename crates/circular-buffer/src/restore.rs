@@ -100,8 +100,9 @@ impl CircularBuffer {
         }
         let mut place = 0;
         for word in words {
-            let number = number(word).ok_or(Error::InvalidDelta)?;
-            if place == 0 && !self.is_row_time(number) {
+            let is_right =
+                if place == 0 { row_seconds(word).is_some() } else { number(word).is_some() };
+            if !is_right {
                 return Err(Error::InvalidDelta);
             }
             place = if place == self.columns.len() { 0 } else { place + 1 };
@@ -109,18 +110,13 @@ impl CircularBuffer {
         if place == 0 { Ok(()) } else { Err(Error::InvalidDelta) }
     }
 
-    fn is_row_time(&self, seconds: f64) -> bool {
-        seconds.abs() < SECONDS_END as f64
-    }
-
     /// Reads groups that [`check_numbers`](Self::check_numbers) saw.
-    fn restore_deltas<'a>(&mut self, words: impl Iterator<Item = &'a [u8]>) {
+    fn restore_deltas<'a>(&mut self, mut words: impl Iterator<Item = &'a [u8]>) {
         let Some(mut deltas) = self.deltas.take() else { return };
         deltas.clear();
-        let mut numbers = words.filter_map(number);
-        while let Some(seconds) = numbers.next() {
-            let row = (seconds.floor() as i64).div_euclid(self.seconds_per_row);
-            let changes = numbers.by_ref().take(self.columns.len());
+        while let Some(seconds) = words.next().and_then(row_seconds) {
+            let row = seconds.div_euclid(self.seconds_per_row);
+            let changes = words.by_ref().take(self.columns.len()).filter_map(number);
             let cells = match self.slot_of(row) {
                 Some(slot) => deltas.mark(slot, row),
                 None if deltas.has_room() => deltas.add_left(row),
@@ -152,6 +148,13 @@ fn append_change(out: &mut Vec<u8>, change: f64, aggregation: Aggregation) {
 
 fn is_missing(change: f64) -> bool {
     change.is_nan() || (change == 0.0 && change.is_sign_positive())
+}
+
+/// Time of a row that changed. Heka writes it as any number.
+fn row_seconds(word: &[u8]) -> Option<i64> {
+    let seconds = integer(word).or_else(|| Some(number(word)?.floor() as i64));
+    let is_number = number(word).is_some_and(f64::is_finite);
+    seconds.filter(|seconds| is_number && seconds.unsigned_abs() < SECONDS_END as u64)
 }
 
 fn integer(word: &[u8]) -> Option<i64> {

@@ -12,6 +12,7 @@ use heka_message::Record;
 use mlua_sys::{lua_State, lua_getallocf};
 
 use crate::exchange::Exchange;
+use crate::libraries::cjson::CjsonState;
 use crate::libraries::lpeg::LpegState;
 use crate::libraries::string::Patterns;
 use crate::limits::{Meter, Usage};
@@ -59,6 +60,8 @@ pub(crate) struct Host {
     pub(crate) panicked: Option<String>,
     /// What the binding of LPeg keeps.
     pub(crate) lpeg: LpegState,
+    /// What the binding of JSON keeps.
+    pub(crate) cjson: CjsonState,
     /// Text being made by a library function; taken while in use.
     pub(crate) scratch: Vec<u8>,
     /// Compiled patterns of the library `string`; taken while in use.

@@ -5,9 +5,16 @@
 use crate::error::Raise;
 use crate::lua::{GLOBALS, Lua, REGISTRY};
 
+mod bloom_filter;
+mod circular_buffer;
+pub(crate) mod cjson;
+mod cuckoo_filter;
+mod hyperloglog;
 pub(crate) mod lpeg;
 mod math;
 mod os;
+mod sax;
+mod sketch;
 pub(crate) mod string;
 mod structs;
 mod table;
@@ -36,7 +43,13 @@ pub(crate) fn find(name: &str) -> Option<Found> {
         "table" => Found::Builtin(table::open),
         "os" => Found::Builtin(os::open),
         "coroutine" => Found::Builtin(open_coroutine),
+        "bloom_filter" => Found::Native(bloom_filter::open),
+        "circular_buffer" => Found::Native(circular_buffer::open),
+        "cjson" => Found::Native(cjson::open),
+        "cuckoo_filter" => Found::Native(cuckoo_filter::open),
+        "hyperloglog" => Found::Native(hyperloglog::open),
         "lpeg" => Found::Native(lpeg::open),
+        "sax" => Found::Native(sax::open),
         "io" => Found::OnlyOpen(open_io),
         _ => return None,
     })

@@ -34,10 +34,11 @@ pub(crate) trait Object: Sized + 'static {
         0
     }
 
-    /// Appends its text form, if it has one; `lua` is for objects whose form depends on the script.
-    fn output(&mut self, lua: Lua<'_>, out: &mut Vec<u8>) -> bool {
-        let _unused = (lua, out);
-        false
+    /// Appends its text form, if it has one; `out` may then have so many bytes. Too long a form leaves `out` and the object
+    /// as they were.
+    fn output(&mut self, out: &mut Vec<u8>, bytes_max: usize) -> Written {
+        let _unused = (out, bytes_max);
+        Written::NoForm
     }
 
     /// Appends statements that make `key` equal to it, where it can be preserved.
@@ -46,7 +47,18 @@ pub(crate) trait Object: Sized + 'static {
     }
 }
 
-type OutputFn = unsafe fn(*mut (), Lua<'_>, &mut Vec<u8>) -> bool;
+/// What became of the text form of an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Written {
+    /// It was appended.
+    Done,
+    /// The object has none.
+    NoForm,
+    /// It is longer than allowed.
+    TooLong,
+}
+
+type OutputFn = unsafe fn(*mut (), &mut Vec<u8>, usize) -> Written;
 type PreserveFn = unsafe fn(*mut (), &[u8], &mut Vec<u8>);
 
 /// What stands before the value.
@@ -70,9 +82,9 @@ struct Dropped;
 
 /// # Safety
 /// `value` points to a `T`.
-unsafe fn output<T: Object>(value: *mut (), lua: Lua<'_>, out: &mut Vec<u8>) -> bool {
+unsafe fn output<T: Object>(value: *mut (), out: &mut Vec<u8>, bytes_max: usize) -> Written {
     // SAFETY: by contract.
-    unsafe { (*value.cast::<T>()).output(lua, out) }
+    unsafe { (*value.cast::<T>()).output(out, bytes_max) }
 }
 
 /// # Safety
@@ -149,11 +161,16 @@ impl<'a> Lua<'a> {
         self.check_memory()
     }
 
-    /// Appends the text form of an object; false if it has none or is none.
-    pub(crate) fn object_output(&self, index: c_int, out: &mut Vec<u8>) -> bool {
-        let Some(head) = self.head(index) else { return false };
+    /// Appends the text form of an object; `out` may then have so many bytes. What is no object has none.
+    pub(crate) fn object_output(
+        &self,
+        index: c_int,
+        out: &mut Vec<u8>,
+        bytes_max: usize,
+    ) -> Written {
+        let Some(head) = self.head(index) else { return Written::NoForm };
         // SAFETY: as in `object`; a dropped value's functions do nothing.
-        unsafe { ((*head).output)(value_place(head), *self, out) }
+        unsafe { ((*head).output)(value_place(head), out, bytes_max) }
     }
 
     /// True for an object that can be preserved.
@@ -189,13 +206,13 @@ impl<'a> Lua<'a> {
         }
         self.pop(1);
         self.push_table(0, 8);
-        self.set_functions(&T::operators());
+        self.set_operators(&T::operators());
         self.push_table(0, 16);
         self.set_functions(&T::methods());
         self.raw_set_text(-2, "__index");
         // What scripts get as its metatable: all but the finalizer.
         self.push_table(0, 8);
-        self.set_functions(&T::operators());
+        self.set_operators(&T::operators());
         self.raw_get_text(-2, "__index");
         self.raw_set_text(-2, "__index");
         self.raw_set_text(-2, "__metatable");
@@ -203,6 +220,25 @@ impl<'a> Lua<'a> {
         self.raw_set_text(-2, "__gc");
         self.push_value(-1);
         self.raw_set_text(REGISTRY, T::NAME);
+    }
+
+    /// Sets operators in the table on top. One that several types share is one value of Lua's, since Lua compares values of
+    /// two types only if they have the same `__eq`.
+    fn set_operators(&self, operators: &[(&str, lua_CFunction)]) {
+        for &(name, operator) in operators {
+            let key = operator as *const ();
+            self.push_address(key);
+            self.raw_get(REGISTRY);
+            if self.type_of(-1) == Type::Nil {
+                self.pop(1);
+                self.push_address(key);
+                self.push_function(operator, 0);
+                self.raw_set(REGISTRY);
+                self.push_address(key);
+                self.raw_get(REGISTRY);
+            }
+            self.raw_set_text(-2, name);
+        }
     }
 }
 
@@ -218,8 +254,8 @@ unsafe fn value_place(head: *mut Head) -> *mut () {
 
 /// # Safety
 /// None is needed: it touches nothing.
-unsafe fn no_output(_: *mut (), _: Lua<'_>, _: &mut Vec<u8>) -> bool {
-    false
+unsafe fn no_output(_: *mut (), _: &mut Vec<u8>, _: usize) -> Written {
+    Written::NoForm
 }
 
 /// Drops a value. It raises nothing, since Lua calls it whenever it collects garbage.

@@ -16,6 +16,7 @@ use crate::error::{Ended, PreserveError, Raise, Report, StartError};
 use crate::exchange::Exchange;
 use crate::function::{Outcome as Left, entry};
 use crate::host::{Host, Output};
+use crate::libraries::cjson::CjsonState;
 use crate::libraries::lpeg::LpegState;
 use crate::limits::{Meter, Usage};
 use crate::lua::{GLOBALS, Lua, Type};
@@ -136,6 +137,7 @@ impl Sandbox {
             traceback: String::new(),
             panicked: None,
             lpeg: LpegState::default(),
+            cjson: CjsonState::default(),
             scratch: Vec::new(),
             patterns: None,
             profile: settings.profile.then(Box::default),

@@ -79,6 +79,12 @@ impl BloomFilter {
         ((bit / 8) as usize, 1 << (bit % 8))
     }
 
+    /// How often a key is hashed.
+    #[must_use]
+    pub fn hashes(&self) -> usize {
+        self.hashes as usize
+    }
+
     /// Number of keys that were new when they were added.
     #[must_use]
     pub fn count(&self) -> u64 {

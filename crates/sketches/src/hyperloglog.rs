@@ -71,6 +71,12 @@ impl HyperLogLog {
         count
     }
 
+    /// Whether [`count`](Self::count) has nothing to do.
+    #[must_use]
+    pub fn is_counted(&self) -> bool {
+        self.header_count().is_some()
+    }
+
     /// Estimate of the number of different keys of all together.
     #[must_use]
     pub fn count_all(sets: &[&Self]) -> u64 {

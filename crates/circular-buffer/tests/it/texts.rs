@@ -32,6 +32,12 @@ fn restoring_says_what_does_not_fit() {
     for text in ["1 1 5 6 7", "1 1 5 6 0 1 x", "1 1 5 6 nan 1", "1 1 5 6 inf 1", "1 1 5 6 0 1 2"] {
         assert_eq!(restore_error(&mut cb, text), "fromstring() invalid delta", "{text}");
     }
+    assert_eq!(
+        restore_error(&mut cb, "1 1 5 6 4611686018427387904 1"),
+        "fromstring() invalid delta"
+    );
+    cb.restore(b"1 1 5 6 4611686018427387903 1 1e0 7").unwrap();
+    assert!(preserved(&cb, "k").contains("\"1 1 5 6 4611686018427387903 1 1 7\""));
     cb.restore(b"  1\t1\n5   6 ").unwrap();
     assert_eq!(text(&mut cb), "");
     cb.restore(b"1 1 inf -inf").unwrap();

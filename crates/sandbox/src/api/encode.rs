@@ -8,6 +8,7 @@ use std::ffi::c_int;
 use super::wire::{self, field, member};
 use crate::error::Raise;
 use crate::lua::{Lua, Type};
+use crate::object::Written;
 
 /// Deepest nesting of objects that hold a value.
 const OBJECTS_MAX: usize = 10;
@@ -64,11 +65,15 @@ impl Encoder<'_, '_> {
         Raise::text(format!("{} could not encode protobuf - {what}", self.who))
     }
 
+    fn too_long(&self) -> Raise {
+        Raise::text(format!("{} output_limit exceeded", self.who))
+    }
+
     /// Charges what was written and looks at the limit.
     fn written(&self, from: usize) -> Result<(), Raise> {
         self.lua.charge(1 + (self.out.len() - from) / 64)?;
         if self.limit != 0 && self.out.len() >= self.limit {
-            return Err(Raise::text(format!("{} output_limit exceeded", self.who)));
+            return Err(self.too_long());
         }
         Ok(())
     }
@@ -136,7 +141,7 @@ impl Encoder<'_, '_> {
     /// Refuses a text before it is copied.
     fn room_for(&self, bytes: usize) -> Result<(), Raise> {
         if self.limit != 0 && self.out.len() + bytes >= self.limit {
-            return Err(Raise::text(format!("{} output_limit exceeded", self.who)));
+            return Err(self.too_long());
         }
         Ok(())
     }
@@ -299,8 +304,16 @@ impl Encoder<'_, '_> {
 
     fn object(&mut self, value: c_int, form: &Form) -> Result<(), Raise> {
         let mut text = Vec::new();
-        if !self.lua.object_output(value, &mut text) {
-            return Err(self.error("user data object does not implement lsb_output"));
+        let bytes_max = match self.limit {
+            0 => usize::MAX,
+            limit => limit.saturating_sub(self.out.len()),
+        };
+        match self.lua.object_output(value, &mut text, bytes_max) {
+            Written::Done => {}
+            Written::NoForm => {
+                return Err(self.error("user data object does not implement lsb_output"));
+            }
+            Written::TooLong => return Err(self.too_long()),
         }
         self.form(Type::Userdata, form)?;
         self.room_for(text.len())?;

@@ -6,6 +6,7 @@ use super::encode;
 use crate::error::Raise;
 use crate::exchange::Injected;
 use crate::lua::{Lua, Type};
+use crate::object::Written;
 use crate::settings::ConfigValue;
 
 /// Type of a payload whose script names none.
@@ -52,8 +53,14 @@ fn append_one(lua: Lua<'_>, index: c_int, out: &mut Vec<u8>) -> Result<(), Raise
         Type::Boolean if lua.boolean(index) => out.extend_from_slice(b"true"),
         Type::Boolean => out.extend_from_slice(b"false"),
         Type::Userdata => {
-            if !lua.object_output(index, out) {
-                return Err(Raise::argument(index, "unknown userdata type"));
+            let bytes_max = match lua.host().output.limit {
+                0 => usize::MAX,
+                limit => limit - 1,
+            };
+            match lua.object_output(index, out, bytes_max) {
+                Written::Done => {}
+                Written::NoForm => return Err(Raise::argument(index, "unknown userdata type")),
+                Written::TooLong => return Err(Raise::text("output_limit exceeded")),
             }
         }
         _ => return Err(Raise::argument(index, "unsupported type")),

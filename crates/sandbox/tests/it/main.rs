@@ -2,10 +2,13 @@
 
 mod api;
 mod base;
+mod circular_buffer;
+mod cjson;
 mod harness;
 mod limits;
 mod lpeg;
 mod recorded;
+mod sketches;
 mod string;
 mod structs;
 mod table;
