@@ -1,6 +1,8 @@
 //! Scripts in sandboxes, as their plugins run them.
 
+mod allocations;
 mod api;
+mod attacks;
 mod base;
 mod circular_buffer;
 mod cjson;
