@@ -89,7 +89,8 @@ fn start(lua: Lua<'_>, length: usize) -> Result<usize, Raise> {
 #[inline]
 fn limits(lua: Lua<'_>) -> Limits {
     let host = lua.host();
-    let stack = host.lpeg.stack_max;
+    // As in LPeg, what is there at first is never taken away.
+    let stack = host.lpeg.stack_max.max(STACK_MAX);
     if host.memory.limit == 0 {
         return Limits { stack, captures: CAPTURES_MAX };
     }
