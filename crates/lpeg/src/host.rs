@@ -42,10 +42,6 @@ impl Budget {
     pub const fn left_mut(&mut self) -> &mut u64 {
         &mut self.left
     }
-
-    pub(crate) fn set_left(&mut self, left: u64) {
-        self.left = left;
-    }
 }
 
 /// Most choices and calls that may be pending, as LPeg has it without `setmaxstack`.
@@ -89,8 +85,8 @@ pub trait Host {
     /// What stops a match from the host's side: an error of a called function, no memory.
     type Error;
 
-    /// The steps that the match may take. Called at the start and the end, and around other calls; also when they are
-    /// used up, so that a host may grant them in slices.
+    /// The steps that the match may take. Called at the start and the end, around other calls, and every few millions of
+    /// steps, so that a host can take them away.
     fn budget(&mut self) -> &mut Budget;
 
     /// Text of a name, for errors.

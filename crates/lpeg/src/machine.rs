@@ -16,6 +16,9 @@ use execute::{Event, Frame, Stop, Tables};
 /// Entries of the captures list that one step of the budget may look at.
 const ENTRIES_PER_STEP: usize = 16;
 
+/// Steps after which the host is asked for its budget again.
+const SLICE_STEPS: u64 = 1 << 22;
+
 /// A match.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Matched {
@@ -118,9 +121,11 @@ impl<H: Host> Run<'_, H> {
     fn run(mut self, mut state: State) -> Result<Option<Matched>, MatchError<H::Error>> {
         let tables = Tables::new(self.program);
         loop {
-            state.steps = self.host.budget().left();
+            let granted = self.host.budget().left().min(SLICE_STEPS);
+            state.steps = granted;
             let event = execute::run(&tables, self.subject, self.matcher, self.limits, &mut state);
-            self.host.budget().set_left(state.steps);
+            // At most the slice, so that it fits. Only the host can have taken the steps away.
+            self.host.budget().charge((granted - state.steps) as usize)?;
             match event {
                 Event::Matched => return self.finish(&state).map(Some),
                 Event::Failed => {

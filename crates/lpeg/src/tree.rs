@@ -202,7 +202,7 @@ impl<K: Clone> Pattern<K> {
         Self::join(Op::Seq, &parts)
     }
 
-    /// `#p`: matches where `p` does and consumes nothing; keeps the captures.
+    /// `#p`: matches where `p` does; consumes nothing and keeps no captures.
     ///
     /// # Errors
     /// [`Error::TooLarge`], [`Error::TooDeep`].

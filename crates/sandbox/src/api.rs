@@ -26,10 +26,12 @@ pub(crate) fn open(lua: Lua<'_>) {
     lua.set_functions(&[
         ("read_config", entry(read_config)),
         ("decode_message", entry(decode::decode_message)),
-        ("encode_message", entry(encode::encode_message)),
     ]);
+    let encode = [("encode_message", entry(encode::encode_message))];
+    lua.set_functions_with(&encode, &encode::KEYS);
     if kind != Kind::Output {
-        lua.set_functions(&[("inject_message", entry(inject::inject_message))]);
+        let inject = [("inject_message", entry(inject::inject_message))];
+        lua.set_functions_with(&inject, &encode::KEYS);
     }
     if matches!(kind, Kind::Decoder | Kind::Filter | Kind::Encoder) {
         lua.set_functions(&[

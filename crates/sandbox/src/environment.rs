@@ -20,6 +20,7 @@ const ONLY_OPEN: [&str; 1] = ["collectgarbage"];
 pub(crate) fn open(lua: Lua<'_>) -> Result<(), Raise> {
     open_native(lua, mlua_sys::luaopen_base)?;
     open_native(lua, mlua_sys::luaopen_package)?;
+    crate::libraries::lpeg::learn(lua);
     let is_open = lua.host().kind.is_open();
     for name in REMOVED {
         remove(lua, GLOBALS, name);

@@ -187,6 +187,19 @@ impl Lua<'_> {
         Ok(())
     }
 
+    /// As [`set_functions`](Self::set_functions), with texts as the upvalues of each.
+    pub(crate) fn set_functions_with(
+        &self,
+        functions: &[(&str, lua_CFunction)],
+        upvalues: &[&str],
+    ) {
+        for &(name, function) in functions {
+            upvalues.iter().for_each(|text| self.push_bytes(text.as_bytes()));
+            self.push_function(function, c_int::try_from(upvalues.len()).unwrap_or(0));
+            self.raw_set_text(-2, name);
+        }
+    }
+
     /// Argument `index` as a number.
     ///
     /// # Errors

@@ -48,6 +48,8 @@ pub(crate) struct Host {
     pub(crate) record: Option<Record<'static>>,
     /// Where `read_next_field` stands in the current message.
     pub(crate) next_field: usize,
+    /// Calls so far.
+    pub(crate) calls: u32,
     /// Random numbers of the script, and of the messages that it makes.
     pub(crate) random: fastrand::Rng,
     /// Where the stack of the thread stood when the call began.

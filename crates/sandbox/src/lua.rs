@@ -18,6 +18,9 @@ use mlua_sys::{
 use crate::error::Raise;
 use crate::host::Host;
 
+/// A function of C's, or of ours, as Lua calls it; compared only.
+pub(crate) type CFunction = lua_CFunction;
+
 /// What kind of value is at an index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Type {
@@ -197,6 +200,13 @@ impl<'a> Lua<'a> {
     pub(crate) fn userdata(&self, index: c_int) -> *mut () {
         // SAFETY: any index is allowed.
         unsafe { mlua_sys::lua_touserdata(self.state, index).cast() }
+    }
+
+    /// The function of C's at an index, if it is one.
+    #[inline]
+    pub(crate) fn c_function(&self, index: c_int) -> Option<CFunction> {
+        // SAFETY: any index is allowed.
+        unsafe { mlua_sys::lua_tocfunction(self.state, index) }
     }
 
     pub(crate) fn thread(&self, index: c_int) -> *mut lua_State {

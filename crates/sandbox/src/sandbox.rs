@@ -24,7 +24,7 @@ use crate::memory::{Memory, allocate};
 use crate::profile::Profile;
 use crate::settings::{Script, Settings};
 use crate::watchdog::Watch;
-use crate::{layout, preserve};
+use crate::{layout, limits, preserve};
 
 /// Longest text of an error, in bytes.
 const ERROR_BYTES_MAX: usize = 255;
@@ -32,6 +32,12 @@ const ERROR_BYTES_MAX: usize = 255;
 const TRACEBACK_ENDS: c_int = 10;
 /// First byte of precompiled code.
 const PRECOMPILED: u8 = 0x1B;
+
+/// Calls between two looks at how much garbage may gather.
+const CALLS_PER_TUNE: u32 = 256;
+/// Garbage is collected when this many hundredths of what was in use are: Lua's own default, and where memory is plenty.
+const PAUSE_MIN: usize = 200;
+const PAUSE_MAX: usize = 400;
 
 /// Where what each call needs lies on the stack.
 const TRACEBACK: c_int = 1;
@@ -131,6 +137,7 @@ impl Sandbox {
             exchange: None,
             record: None,
             next_field: 0,
+            calls: 0,
             random: fastrand::Rng::new(),
             stack_base: 0,
             coroutines: 0,
@@ -159,6 +166,7 @@ impl Sandbox {
         lua.push_function(entry(take_traceback), 0);
         lua.push_bytes(b"process_message");
         lua.push_bytes(b"timer_event");
+        limits::keep_texts(lua);
         environment::open(lua).map_err(|_| StartError::State)?;
         lua.set_top(TIMER_EVENT);
         Ok(sandbox)
@@ -357,6 +365,10 @@ impl Sandbox {
         if let Some(profile) = &mut host.profile {
             profile.pause();
         }
+        host.calls = host.calls.wrapping_add(1);
+        if host.calls.is_multiple_of(CALLS_PER_TUNE) {
+            tune(host, state);
+        }
         drop(lent);
         if status == 0 { Ok(()) } else { Err(Raise::Value) }
     }
@@ -512,6 +524,16 @@ impl std::fmt::Debug for Sandbox {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(formatter, "Sandbox({})", self.source.name)
     }
+}
+
+/// Lets more garbage gather where there is room for it, since collecting costs as much as is alive.
+#[cold]
+fn tune(host: &Host, state: *mut lua_State) {
+    let (used, limit) = (host.memory.used.max(1), host.memory.limit);
+    let room = if limit == 0 { PAUSE_MIN } else { limit / 2 * 100 / used };
+    let pause = c_int::try_from(room.clamp(PAUSE_MIN, PAUSE_MAX)).unwrap_or(c_int::MAX);
+    // SAFETY: the state is valid and at rest; it only sets a number.
+    unsafe { mlua_sys::lua_gc(state, mlua_sys::LUA_GCSETPAUSE, pause) };
 }
 
 /// Statuses are cut toward zero, as a C `int`.

@@ -202,7 +202,9 @@ impl Instance {
         let data = self.data_after(ended);
         self.tell(ended, record);
         if self.config.on_termination(self.kind) == OnTermination::Exit {
+            // A plugin that cannot end by itself is without its script from now on.
             self.sandbox = None;
+            self.quarantined_until_ns = i64::MAX;
             return After::Exit;
         }
         let now_ns = self.context.clock.now_ns();

@@ -15,6 +15,10 @@ mod sandbox_input;
 mod sandbox_manager_filter;
 mod sandbox_output;
 mod stats;
+#[cfg(test)]
+mod test_support;
+#[cfg(test)]
+mod tests;
 
 pub use config::{OnTermination, SandboxConfig};
 pub use sandbox_decoder::SandboxDecoder;

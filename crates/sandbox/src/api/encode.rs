@@ -21,6 +21,43 @@ const INTEGER: i64 = 2;
 const DOUBLE: i64 = 3;
 const BOOL: i64 = 4;
 
+/// Names that are looked up in tables: upvalues of the functions that call [`encode`], so that they need not be made into
+/// strings of Lua's each time.
+pub(super) const KEYS: [&str; 14] = [
+    "Uuid",
+    "Timestamp",
+    "Type",
+    "Logger",
+    "Severity",
+    "Payload",
+    "EnvVersion",
+    "Pid",
+    "Hostname",
+    "Fields",
+    "name",
+    "value",
+    "value_type",
+    "representation",
+];
+
+/// Places in [`KEYS`], counted from 1.
+mod key {
+    pub(super) const UUID: i32 = 1;
+    pub(super) const TIMESTAMP: i32 = 2;
+    pub(super) const TYPE: i32 = 3;
+    pub(super) const LOGGER: i32 = 4;
+    pub(super) const SEVERITY: i32 = 5;
+    pub(super) const PAYLOAD: i32 = 6;
+    pub(super) const ENV_VERSION: i32 = 7;
+    pub(super) const PID: i32 = 8;
+    pub(super) const HOSTNAME: i32 = 9;
+    pub(super) const FIELDS: i32 = 10;
+    pub(super) const NAME: i32 = 11;
+    pub(super) const VALUE: i32 = 12;
+    pub(super) const VALUE_TYPE: i32 = 13;
+    pub(super) const REPRESENTATION: i32 = 14;
+}
+
 /// `encode_message(table [, framed])`: the encoded message as a string, which Heka's successor has.
 pub(super) fn encode_message(lua: Lua<'_>) -> Result<c_int, Raise> {
     lua.check_table(1)?;
@@ -54,13 +91,15 @@ struct Encoder<'l, 'o> {
 }
 
 /// How the value of a field is to be written.
-#[derive(Debug, Clone, Default)]
-struct Form {
+///
+/// The text is that of a string in the table, which outlives the field.
+#[derive(Debug, Clone, Copy, Default)]
+struct Form<'l> {
     value_type: Option<i64>,
-    representation: Option<Vec<u8>>,
+    representation: Option<&'l [u8]>,
 }
 
-impl Encoder<'_, '_> {
+impl<'l> Encoder<'l, '_> {
     fn error(&self, what: &str) -> Raise {
         Raise::text(format!("{} could not encode protobuf - {what}", self.who))
     }
@@ -81,19 +120,19 @@ impl Encoder<'_, '_> {
     fn headers(&mut self) -> Result<(), Raise> {
         self.uuid()?;
         let now_ns = || super::inject::now_s().saturating_mul(1_000_000_000);
-        let timestamp = self.number("Timestamp").map_or_else(now_ns, |number| number as i64);
+        let timestamp = self.number(key::TIMESTAMP).map_or_else(now_ns, |number| number as i64);
         wire::write_number(member::TIMESTAMP, timestamp as u64, self.out);
-        self.text("Type", member::TYPE)?;
-        self.text("Logger", member::LOGGER)?;
-        self.small_number("Severity", member::SEVERITY);
-        self.text("Payload", member::PAYLOAD)?;
-        self.text("EnvVersion", member::ENV_VERSION)?;
-        self.small_number("Pid", member::PID);
-        self.text("Hostname", member::HOSTNAME)
+        self.text(key::TYPE, member::TYPE)?;
+        self.text(key::LOGGER, member::LOGGER)?;
+        self.small_number(key::SEVERITY, member::SEVERITY);
+        self.text(key::PAYLOAD, member::PAYLOAD)?;
+        self.text(key::ENV_VERSION, member::ENV_VERSION)?;
+        self.small_number(key::PID, member::PID);
+        self.text(key::HOSTNAME, member::HOSTNAME)
     }
 
     fn uuid(&mut self) -> Result<(), Raise> {
-        self.lua.raw_get_text(1, "Uuid");
+        self.get(1, key::UUID);
         let given = self.lua.bytes(-1).and_then(|bytes| <[u8; 16]>::try_from(bytes).ok());
         self.lua.pop(1);
         let uuid = given.unwrap_or_else(|| {
@@ -107,9 +146,16 @@ impl Encoder<'_, '_> {
         self.written(0)
     }
 
+    /// Pushes the entry of a table for one of the names.
+    fn get(&self, table: c_int, key: i32) {
+        let table = self.lua.absolute(table);
+        self.lua.push_value(Lua::upvalue(key));
+        self.lua.raw_get(table);
+    }
+
     /// A number, or a string that reads as one.
-    fn number(&self, name: &str) -> Option<f64> {
-        self.lua.raw_get_text(1, name);
+    fn number(&self, name: i32) -> Option<f64> {
+        self.get(1, name);
         let number = match self.lua.type_of(-1) {
             Type::Number | Type::String => self.lua.number(-1),
             _ => None,
@@ -118,16 +164,16 @@ impl Encoder<'_, '_> {
         number
     }
 
-    fn small_number(&mut self, name: &str, number: u8) {
+    fn small_number(&mut self, name: i32, number: u8) {
         if let Some(value) = self.number(name) {
             // Negative ones take ten bytes, as protobuf has it.
             wire::write_number(number, value as i64 as u64, self.out);
         }
     }
 
-    fn text(&mut self, name: &str, number: u8) -> Result<(), Raise> {
+    fn text(&mut self, name: i32, number: u8) -> Result<(), Raise> {
         let from = self.out.len();
-        self.lua.raw_get_text(1, name);
+        self.get(1, name);
         if matches!(self.lua.type_of(-1), Type::String | Type::Number)
             && let Some(text) = self.lua.text(-1)
         {
@@ -148,7 +194,7 @@ impl Encoder<'_, '_> {
 
     fn fields(&mut self) -> Result<(), Raise> {
         let lua = self.lua;
-        lua.raw_get_text(1, "Fields");
+        self.get(1, key::FIELDS);
         if lua.type_of(-1) != Type::Table {
             lua.pop(1);
             return Ok(());
@@ -171,7 +217,7 @@ impl Encoder<'_, '_> {
                 Type::Nil => break,
                 _ => return Err(self.error("field name must be a string")),
             }
-            lua.raw_get_text(-1, "name");
+            self.get(-1, key::NAME);
             let Some(name) = lua.bytes(-1) else {
                 return Err(self.error("field name must be a string"));
             };
@@ -212,23 +258,23 @@ impl Encoder<'_, '_> {
     }
 
     /// Pushes what an object holds, and takes what it says of its form; gives the value's index.
-    fn open(&self, object: c_int, form: &mut Form) -> c_int {
+    fn open(&self, object: c_int, form: &mut Form<'l>) -> c_int {
         let lua = self.lua;
-        lua.raw_get_text(object, "value_type");
+        self.get(object, key::VALUE_TYPE);
         if lua.type_of(-1) == Type::Number {
             form.value_type = lua.number(-1).map(|number| number as i64);
         }
-        lua.raw_get_text(object, "representation");
+        self.get(object, key::REPRESENTATION);
         if let Some(text) = lua.bytes(-1) {
             let end = memchr::memchr(0, text).unwrap_or(text.len());
-            form.representation = Some(text[..end].to_vec());
+            form.representation = Some(&text[..end]);
         }
         lua.pop(2);
-        lua.raw_get_text(object, "value");
+        self.get(object, key::VALUE);
         lua.top()
     }
 
-    fn value(&mut self, value: c_int, form: &mut Form, depth: usize) -> Result<(), Raise> {
+    fn value(&mut self, value: c_int, form: &mut Form<'l>, depth: usize) -> Result<(), Raise> {
         let lua = self.lua;
         match lua.type_of(value) {
             Type::String | Type::Number | Type::Boolean => self.scalar(value, form),
@@ -252,7 +298,7 @@ impl Encoder<'_, '_> {
     }
 
     /// Writes the members before the values; gives the type of these.
-    fn form(&mut self, of: Type, form: &Form) -> Result<i64, Raise> {
+    fn form(&mut self, of: Type, form: &Form<'l>) -> Result<i64, Raise> {
         let value_type = match (of, form.value_type) {
             (Type::String, None) => 0,
             (Type::String, Some(given @ (0 | BYTES))) => given,
@@ -273,14 +319,14 @@ impl Encoder<'_, '_> {
         if value_type != 0 {
             wire::write_number(field::VALUE_TYPE, value_type as u64, self.out);
         }
-        if let Some(text) = &form.representation {
+        if let Some(text) = form.representation {
             self.room_for(text.len())?;
             wire::write_bytes(field::REPRESENTATION, text, self.out);
         }
         Ok(value_type)
     }
 
-    fn scalar(&mut self, value: c_int, form: &Form) -> Result<(), Raise> {
+    fn scalar(&mut self, value: c_int, form: &Form<'l>) -> Result<(), Raise> {
         let lua = self.lua;
         let value_type = self.form(lua.type_of(value), form)?;
         match value_type {
@@ -302,7 +348,7 @@ impl Encoder<'_, '_> {
         Ok(())
     }
 
-    fn object(&mut self, value: c_int, form: &Form) -> Result<(), Raise> {
+    fn object(&mut self, value: c_int, form: &Form<'l>) -> Result<(), Raise> {
         let mut text = Vec::new();
         let bytes_max = match self.limit {
             0 => usize::MAX,
@@ -321,7 +367,7 @@ impl Encoder<'_, '_> {
         Ok(())
     }
 
-    fn array(&mut self, array: c_int, of: Type, form: &Form) -> Result<(), Raise> {
+    fn array(&mut self, array: c_int, of: Type, form: &Form<'l>) -> Result<(), Raise> {
         let lua = self.lua;
         let value_type = self.form(of, form)?;
         let length = lua.len(array);

@@ -9,10 +9,11 @@ use super::{index_argument, with_message};
 use crate::error::Raise;
 use crate::lua::Lua;
 
-/// `read_message(name [, field index [, array index]])`.
+/// `read_message(name [, field index [, array index [, in place]]])`; scripts of Heka's successor ask with the last one for
+/// bytes that are not copied, and get a string all the same.
 pub(super) fn read_message(lua: Lua<'_>) -> Result<c_int, Raise> {
     let arguments = lua.top();
-    if !(1..=3).contains(&arguments) {
+    if !(1..=4).contains(&arguments) {
         return Err(Raise::text("read_message() incorrect number of arguments"));
     }
     let name = lua.check_text(1)?;
@@ -56,7 +57,9 @@ fn push_variable(
             lua.push_number(record.severity().into());
         }
         Variable::Pid if record.is_set(Variables::PID) => lua.push_number(record.pid().into()),
-        Variable::Raw => return push_raw(lua, record),
+        Variable::Raw => return push_raw(lua, record, false),
+        Variable::Framed => return push_raw(lua, record, true),
+        Variable::Size => lua.push_number(encoded_len(lua, record) as f64),
         Variable::Field(name) => {
             let mut named = record.fields().filter(|field| field.name() == name);
             let value = named.nth(field_index).and_then(|field| field.value(array_index));
@@ -84,18 +87,36 @@ fn push_value(lua: Lua<'_>, value: Option<Value<'_>>) -> Result<bool, Raise> {
     Ok(true)
 }
 
-/// The message as it came, else as it would be sent.
-fn push_raw(lua: Lua<'_>, record: &Record<'_>) -> Result<bool, Raise> {
-    if let Some(wire) = record.wire() {
+/// The message as it came, else as it would be sent; in a frame, if wanted.
+fn push_raw(lua: Lua<'_>, record: &Record<'_>, framed: bool) -> Result<bool, Raise> {
+    if let Some(wire) = record.wire().filter(|_| !framed) {
         push_bytes(lua, wire)?;
         return Ok(true);
     }
     let mut encoded = std::mem::take(&mut lua.host().scratch);
     encoded.clear();
     heka_wire::encode_message(record, &mut encoded);
+    if framed {
+        let mut frame = Vec::new();
+        heka_wire::write_unsigned_frame_header(encoded.len(), &mut frame);
+        encoded.splice(0..0, frame);
+    }
     let pushed = push_bytes(lua, &encoded);
     lua.host().scratch = encoded;
     pushed.map(|()| true)
+}
+
+/// Bytes of the encoded message.
+fn encoded_len(lua: Lua<'_>, record: &Record<'_>) -> usize {
+    if let Some(wire) = record.wire() {
+        return wire.len();
+    }
+    let mut encoded = std::mem::take(&mut lua.host().scratch);
+    encoded.clear();
+    heka_wire::encode_message(record, &mut encoded);
+    let len = encoded.len();
+    lua.host().scratch = encoded;
+    len
 }
 
 /// `read_next_field()`: type, name, first value, representation, number of values.

@@ -14,6 +14,10 @@ pub(super) enum Variable<'a> {
     Hostname,
     /// The message as it is encoded.
     Raw,
+    /// The same in a frame, which Heka's successor has.
+    Framed,
+    /// Bytes of the encoded message, which Heka's successor has.
+    Size,
     /// A field.
     Field(&'a [u8]),
 }
@@ -35,6 +39,8 @@ impl<'a> Variable<'a> {
             b"Pid" => Self::Pid,
             b"Hostname" => Self::Hostname,
             b"raw" => Self::Raw,
+            b"framed" => Self::Framed,
+            b"size" => Self::Size,
             _ => return None,
         })
     }

@@ -84,7 +84,10 @@ pub(super) fn end_nested(start: usize, out: &mut Vec<u8>) {
     }
     varint[used] = length as u8;
     used += 1;
-    out.splice(start - 1..start, varint[..used].iter().copied());
+    let end = out.len();
+    out.resize(end + used - 1, 0);
+    out.copy_within(start..end, start + used - 1);
+    out[start - 1..start - 1 + used].copy_from_slice(&varint[..used]);
 }
 
 /// Reads members.

@@ -12,7 +12,7 @@ use mlua_sys::lua_CFunction;
 
 use crate::error::Raise;
 use crate::function::entry;
-use crate::lua::Lua;
+use crate::lua::{CFunction, GLOBALS, Lua};
 use pattern::PatternObject;
 
 mod build;
@@ -33,6 +33,8 @@ pub(crate) struct LpegState {
     stack_max: usize,
     /// The last key that was given to a value.
     last_key: u64,
+    /// Lua's own `tonumber`, of which a call can be spared.
+    to_number: Option<CFunction>,
 }
 
 /// Buffers of a match.
@@ -45,8 +47,15 @@ struct Buffers {
 
 impl Default for LpegState {
     fn default() -> Self {
-        Self { matchers: Vec::new(), stack_max: STACK_MAX, last_key: 0 }
+        Self { matchers: Vec::new(), stack_max: STACK_MAX, last_key: 0, to_number: None }
     }
+}
+
+/// Looks where Lua's own functions are, before a script can have changed them.
+pub(crate) fn learn(lua: Lua<'_>) {
+    lua.raw_get_text(GLOBALS, "tonumber");
+    lua.host().lpeg.to_number = lua.c_function(-1);
+    lua.pop(1);
 }
 
 /// The library's functions, which are the methods of patterns too.

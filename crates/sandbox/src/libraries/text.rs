@@ -60,8 +60,8 @@ impl Lua<'_> {
         if bytes <= SHORT_BYTES {
             return Ok(());
         }
-        self.charge(bytes / BYTES_PER_STEP)?;
-        self.ask_memory(bytes)
+        self.ask_memory(bytes)?;
+        self.charge(bytes / BYTES_PER_STEP)
     }
 
     /// Pushes a part of a text that is on the stack.

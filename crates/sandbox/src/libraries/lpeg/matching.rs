@@ -13,7 +13,7 @@ use mlua_sys::LUA_MULTRET;
 use super::pattern;
 use super::{Buffers, get};
 use crate::error::Raise;
-use crate::lua::{Lua, Type};
+use crate::lua::{CFunction, Lua, Type};
 
 /// Where a match has its subject, the position to begin at, and the arguments before the extra ones.
 const SUBJECT: c_int = 2;
@@ -44,9 +44,11 @@ const KEPT_BYTES: usize = 64 << 10;
 /// Buffers that are kept: matches in functions of matches.
 const KEPT_MAX: usize = 4;
 
-/// Steps granted at once where there is no limit: as many as the longest text may cost, and as much again, so that
-/// somebody who wants to stop the script is heard after about a second.
-const SLICE: u64 = 1 << 29;
+/// Looks of the engine at its steps for one look at who wants the script to stop.
+const LOOKS_PER_STOP: u32 = 16;
+
+/// Digits of the largest numbers that are exact.
+const DIGITS_EXACT: usize = 15;
 
 /// Bytes of the thread's stack after which no match begins: captures of a match go some deeper.
 const STACK_BYTES_MAX: usize = 512 << 10;
@@ -89,7 +91,8 @@ fn start(lua: Lua<'_>, length: usize) -> Result<usize, Raise> {
 #[inline]
 fn limits(lua: Lua<'_>) -> Limits {
     let host = lua.host();
-    let stack = host.lpeg.stack_max;
+    // As in LPeg, what is there at first is never taken away.
+    let stack = host.lpeg.stack_max.max(STACK_MAX);
     if host.memory.limit == 0 {
         return Limits { stack, captures: CAPTURES_MAX };
     }
@@ -146,6 +149,10 @@ struct Match<'a> {
     unseen: usize,
     /// Steps that the meter has lent.
     lent: u64,
+    /// Looks at the steps.
+    looks: u32,
+    /// Lua's own `tonumber`.
+    to_number: Option<CFunction>,
     budget: Budget,
 }
 
@@ -163,6 +170,8 @@ impl<'a> Match<'a> {
             room: VALUES_FREE,
             unseen: 0,
             lent: 0,
+            looks: 0,
+            to_number: lua.host().lpeg.to_number,
             budget: Budget::new(0),
         };
         host.borrow();
@@ -172,10 +181,8 @@ impl<'a> Match<'a> {
     /// Takes the meter's steps.
     #[inline]
     fn borrow(&mut self) {
-        let meter = &self.lua.host().meter;
-        let left = meter.budget.left();
-        self.lent = if meter.limit == 0 { left.min(SLICE) } else { left };
-        self.budget = Budget::new(self.lent);
+        self.budget = self.lua.host().meter.budget;
+        self.lent = self.budget.left();
     }
 
     /// Gives the steps that are left back to the meter.
@@ -188,13 +195,11 @@ impl<'a> Match<'a> {
         self.budget = Budget::new(0);
     }
 
-    /// Without a limit, steps are lent again and again until somebody wants the script to end.
-    #[cold]
-    fn borrow_more(&mut self) {
-        let watch = std::sync::Arc::clone(&self.lua.host().watch);
-        if !(watch.is_stopping() || watch.is_overdue()) {
-            self.settle();
-            self.borrow();
+    /// If the script is to stop, the steps are taken away: there may be no other limit.
+    fn heed_stop(&mut self) {
+        if self.lua.host().watch.is_stopping() {
+            self.lent -= self.budget.left();
+            self.budget = Budget::new(0);
         }
     }
 
@@ -235,6 +240,24 @@ impl<'a> Match<'a> {
         answer
     }
 
+    /// True if what is below the topmost value is Lua's `tonumber`, which most functions of patterns are.
+    #[inline]
+    fn calls_to_number(&self) -> bool {
+        let function = self.lua.c_function(-2);
+        function.is_some() && function == self.to_number
+    }
+
+    /// What a call of `tonumber` with the topmost value does.
+    fn to_number(&mut self) {
+        let digits = self.lua.bytes(-1).and_then(whole_number);
+        match digits.or_else(|| self.lua.number(-1)) {
+            Some(number) => self.lua.push_number(number),
+            None => self.lua.push_nil(),
+        }
+        self.lua.replace(-3);
+        self.pop(1);
+    }
+
     /// Calls what lies below so many arguments; its results take their place.
     fn call_lua(&mut self, arguments: usize, results: c_int) -> Result<usize, Raise> {
         let below = self.lua.top() - slots(arguments) - 1;
@@ -249,6 +272,16 @@ impl<'a> Match<'a> {
     }
 }
 
+/// The number that a text of digits is, if it is so short that it is exact.
+fn whole_number(text: &[u8]) -> Option<f64> {
+    if text.is_empty() || text.len() > DIGITS_EXACT {
+        return None;
+    }
+    let digit = |byte: &u8| byte.is_ascii_digit().then(|| u64::from(byte - b'0'));
+    let number = text.iter().try_fold(0, |sum, byte| Some(sum * 10 + digit(byte)?))?;
+    Some(number as f64)
+}
+
 /// Values on the stack are less than what a `c_int` holds.
 #[inline]
 fn slots(count: usize) -> c_int {
@@ -261,8 +294,9 @@ impl Host for Match<'_> {
 
     #[inline]
     fn budget(&mut self) -> &mut Budget {
-        if self.budget.left() < SLICE / 2 && self.lua.host().meter.limit == 0 {
-            self.borrow_more();
+        self.looks = self.looks.wrapping_add(1);
+        if self.looks.is_multiple_of(LOOKS_PER_STOP) {
+            self.heed_stop();
         }
         &mut self.budget
     }
@@ -355,6 +389,10 @@ impl Host for Match<'_> {
 
     #[inline]
     fn call(&mut self, arguments: usize) -> Result<usize, Raise> {
+        if arguments == 1 && self.calls_to_number() {
+            self.to_number();
+            return Ok(1);
+        }
         self.call_lua(arguments, LUA_MULTRET)
     }
 

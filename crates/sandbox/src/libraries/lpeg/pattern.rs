@@ -19,6 +19,9 @@ use crate::object::Object;
 
 /// Nodes visited or copied for one step.
 const NODES_PER_STEP: usize = 8;
+/// Steps that making a pattern and compiling one take at least.
+const MAKE_STEPS: usize = 8;
+const COMPILE_STEPS: usize = 16;
 /// Bytes that a node takes, roughly.
 const NODE_BYTES: usize = 32;
 /// Bytes that compiling takes for each node while it runs.
@@ -65,7 +68,7 @@ pub(super) fn raise(error: Error) -> Raise {
 /// Charges and asks for a new pattern of so many nodes.
 pub(super) fn ask(lua: Lua<'_>, nodes: usize) -> Result<(), Raise> {
     let nodes = nodes.min(heka_lpeg::NODES_MAX);
-    lua.charge(1 + nodes / NODES_PER_STEP)?;
+    lua.charge(MAKE_STEPS + nodes / NODES_PER_STEP)?;
     lua.ask_memory(nodes * NODE_BYTES)
 }
 
@@ -156,7 +159,7 @@ pub(super) fn program(lua: Lua<'_>, index: c_int) -> Result<Rc<Program<c_int>>, 
 #[cold]
 fn compile(lua: Lua<'_>, index: c_int) -> Result<Rc<Program<c_int>>, Raise> {
     let pattern = coerce(lua, index)?;
-    lua.charge(1 + pattern.size() / NODES_PER_STEP)?;
+    lua.charge(COMPILE_STEPS + pattern.size() / NODES_PER_STEP)?;
     lua.ask_memory(pattern.size() * COMPILE_BYTES)?;
     let memory = &lua.host().memory;
     let room = match memory.limit {

@@ -1,0 +1,2 @@
+-- The module `cbufd` under the name that Heka's successor gave it.
+return require "cbufd"
