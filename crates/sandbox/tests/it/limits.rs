@@ -44,3 +44,13 @@ fn memory_is_limited() {
     assert_eq!(run.ends(), "process_message() not enough memory");
     assert!(run.sandbox.usage().memory_max <= 8 << 20);
 }
+
+#[test]
+fn a_breach_where_memory_is_full_is_told_as_what_it_is() {
+    let mut run = Run::of(
+        "require 'cjson' local s = '[],' for i = 1, 16 do s = s .. s end s = '[' .. s .. '1]'
+         function process_message() while true do pcall(cjson.decode, s) end end",
+    );
+    let text = run.ends();
+    assert!(text.starts_with("process_message() instruction_limit exceeded"), "{text}");
+}
