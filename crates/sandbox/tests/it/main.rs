@@ -11,6 +11,7 @@ mod files;
 mod harness;
 mod limits;
 mod lpeg;
+mod preserve;
 mod recorded;
 mod sketches;
 mod string;
