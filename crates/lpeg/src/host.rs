@@ -37,18 +37,11 @@ impl Budget {
         self.left = left.unwrap_or(0);
         left.map(drop).ok_or(Error::OutOfBudget)
     }
-<<<<<<< HEAD
 
     /// The steps left, for those who count them down themselves.
     pub const fn left_mut(&mut self) -> &mut u64 {
         &mut self.left
     }
-
-    pub(crate) fn set_left(&mut self, left: u64) {
-        self.left = left;
-    }
-=======
->>>>>>> w-lpeg
 }
 
 /// Most choices and calls that may be pending, as LPeg has it without `setmaxstack`.

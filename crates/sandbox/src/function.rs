@@ -77,15 +77,21 @@ where
     // SAFETY: Lua passes a valid state, and nothing is refused from here on.
     let lua = unsafe { Lua::new(state) };
     let before = std::mem::replace(&mut lua.host().memory.exempt, true);
-    let result = catch_unwind(AssertUnwindSafe(|| function(lua)));
-    let host = lua.host();
-    let left = match result {
-        Ok(Ok(outcome)) if !host.memory.is_over() => match outcome.into() {
+    // What comes out is small, since it is looked at right away; an error of ours is not.
+    let result = catch_unwind(AssertUnwindSafe(|| match function(lua) {
+        Ok(outcome) => match outcome.into() {
             Outcome::Return(results) => Left::Return(results),
             Outcome::Yield(results) => Left::Yield(results),
         },
-        Ok(Ok(outcome)) => over(lua, outcome.into()),
-        Ok(Err(raise)) => push_error(lua, raise),
+        Err(raise) => push_error(lua, raise),
+    }));
+    let memory = &mut lua.host().memory;
+    let left = match result {
+        Ok(left) if !memory.is_over() => {
+            memory.exempt = before;
+            return left;
+        }
+        Ok(left) => over(lua, left),
         Err(panic) => push_panic(lua, &*panic),
     };
     lua.host().memory.exempt = before;
@@ -94,11 +100,11 @@ where
 
 /// More memory is in use than may be: garbage is collected, and if that does not help, there is an error.
 #[cold]
-fn over(lua: Lua<'_>, outcome: Outcome) -> Left {
-    match (lua.ask_memory(0), outcome) {
-        (Ok(()), Outcome::Return(results)) => Left::Return(results),
-        (Ok(()), Outcome::Yield(results)) => Left::Yield(results),
-        (Err(raise), _) => push_error(lua, raise),
+fn over(lua: Lua<'_>, left: Left) -> Left {
+    match (left, lua.ask_memory(0)) {
+        (Left::Raise, _) => Left::Raise,
+        (left, Ok(())) => left,
+        (_, Err(raise)) => push_error(lua, raise),
     }
 }
 
@@ -235,7 +241,7 @@ impl Lua<'_> {
     /// # Errors
     /// As `luaL_checklstring`.
     #[inline]
-    pub(crate) fn check_text<'b>(&'b self, index: c_int) -> Result<&'b [u8], Raise> {
+    pub(crate) fn check_text(&self, index: c_int) -> Result<&[u8], Raise> {
         self.text(index).ok_or_else(|| self.wrong_type(index, "string"))
     }
 

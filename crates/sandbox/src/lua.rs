@@ -7,7 +7,7 @@
 
 use std::ffi::{CStr, c_int};
 use std::marker::PhantomData;
-use std::{ptr, slice};
+use std::slice;
 
 use mlua_sys::{
     LUA_GCCOLLECT, LUA_GLOBALSINDEX, LUA_REGISTRYINDEX, LUA_TBOOLEAN, LUA_TFUNCTION,
@@ -513,7 +513,7 @@ impl<'a> Lua<'a> {
             }
             mlua_sys::lua_getinfo(self.state, c"n".as_ptr(), &raw mut record);
             let text = |start: *const std::ffi::c_char| {
-                if start == ptr::null() {
+                if start.is_null() {
                     "?".to_owned()
                 } else {
                     CStr::from_ptr(start).to_string_lossy().into_owned()

@@ -83,7 +83,7 @@ pub(crate) unsafe extern "C" fn allocate(
     new: usize,
 ) -> *mut c_void {
     // SAFETY: the user pointer of all our states is their host; only its account is touched.
-    let memory = unsafe { &mut *(&raw mut (*user.cast::<Host>()).memory) };
+    let memory = unsafe { &mut (*user.cast::<Host>()).memory };
     if new == 0 {
         memory.give(old);
         if !block.is_null() {

@@ -192,10 +192,12 @@ impl<'a> Lua<'a> {
 
     #[inline]
     fn head(&self, index: c_int) -> Option<*mut Head> {
-        if self.type_of(index) != Type::Userdata || self.len(index) < size_of::<Head>() {
+        let place = self.userdata(index);
+        // Light userdata has no length.
+        if place.is_null() || self.len(index) < size_of::<Head>() {
             return None;
         }
-        Some(self.userdata(index).cast())
+        Some(place.cast())
     }
 
     /// Pushes the metatable of a type, made at its first use.

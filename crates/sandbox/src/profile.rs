@@ -45,7 +45,7 @@ impl Profile {
             time: cost.1,
         };
         let mut lines: Vec<Line> = self.lines.iter().map(line).collect();
-        lines.sort_by(|one, other| other.time.cmp(&one.time));
+        lines.sort_by_key(|line| std::cmp::Reverse(line.time));
         lines
     }
 
