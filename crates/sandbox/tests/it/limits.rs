@@ -44,3 +44,16 @@ fn memory_is_limited() {
     assert_eq!(run.ends(), "process_message() not enough memory");
     assert!(run.sandbox.usage().memory_max <= 8 << 20);
 }
+
+#[test]
+fn what_ends_a_call_is_told_although_memory_is_short_too() {
+    let mut run = Run::of(
+        "require 'cjson'
+         function process_message()
+           local s = '[],' for i = 1, 16 do s = s .. s end s = '[' .. s .. '1]'
+           while true do pcall(cjson.decode, s) end
+         end",
+    );
+    let text = run.ends();
+    assert!(text.starts_with("process_message() instruction_limit exceeded"), "{text}");
+}
