@@ -222,7 +222,7 @@ impl Lua<'_> {
     /// # Errors
     /// As `luaL_checklstring`.
     #[inline]
-    pub(crate) fn check_text<'b>(&'b self, index: c_int) -> Result<&'b [u8], Raise> {
+    pub(crate) fn check_text(&self, index: c_int) -> Result<&[u8], Raise> {
         self.text(index).ok_or_else(|| self.wrong_type(index, "string"))
     }
 
