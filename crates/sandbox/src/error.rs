@@ -59,8 +59,8 @@ pub enum StartError {
     State,
 }
 
-fn cause_text(source: &std::io::Error) -> String {
-    // As the C library says it: without the number.
+/// What the system says, as the C library has it: without the number.
+pub(crate) fn cause_text(source: &std::io::Error) -> String {
     let text = source.to_string();
     text.split(" (os error").next().unwrap_or_default().to_owned()
 }

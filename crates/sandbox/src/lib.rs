@@ -27,6 +27,7 @@ mod preserve;
 mod profile;
 mod sandbox;
 mod settings;
+mod traceback;
 mod watchdog;
 
 pub use error::{Ended, PreserveError, Report, StartError};

@@ -10,15 +10,20 @@ mod circular_buffer;
 pub(crate) mod cjson;
 mod cuckoo_filter;
 mod hyperloglog;
+mod lfs;
 pub(crate) mod lpeg;
 mod math;
 mod os;
 mod sax;
 mod sketch;
+mod snappy;
 pub(crate) mod string;
 mod structs;
 mod table;
 mod text;
+
+/// Largest buffer that the host keeps for the next call.
+const KEPT_BYTES_MAX: usize = 256 << 10;
 
 /// Pushes a library.
 pub(crate) type Open = fn(Lua<'_>) -> Result<(), Raise>;
@@ -28,7 +33,7 @@ pub(crate) type Open = fn(Lua<'_>) -> Result<(), Raise>;
 pub(crate) enum Found {
     /// One of Lua's own.
     Builtin(Open),
-    /// One of Lua's own that only open kinds have.
+    /// One that only open kinds have.
     OnlyOpen(Open),
     /// One of Heka's; a file of its name is taken first.
     Native(Open),
@@ -50,6 +55,8 @@ pub(crate) fn find(name: &str) -> Option<Found> {
         "hyperloglog" => Found::Native(hyperloglog::open),
         "lpeg" => Found::Native(lpeg::open),
         "sax" => Found::Native(sax::open),
+        "snappy" => Found::Native(snappy::open),
+        "lfs" => Found::OnlyOpen(lfs::open),
         "io" => Found::OnlyOpen(open_io),
         _ => return None,
     })

@@ -15,6 +15,7 @@ use mlua_sys::{
 
 use crate::host::Host;
 use crate::layout;
+use crate::lua::{Lua, REGISTRY};
 
 /// Instructions between two looks at the meter; a look costs as much as a few of them.
 const INSTRUCTIONS_PER_LOOK: u64 = 1000;
@@ -44,6 +45,14 @@ impl Breach {
             Self::Time => "instruction_limit exceeded (processor time)",
             Self::Stopping => "shutting down",
         }
+    }
+}
+
+/// Keeps the texts of breaches among Lua's strings, so that raising one takes no memory, of which there may be none.
+pub(crate) fn keep_texts(lua: Lua<'_>) {
+    for breach in [Breach::Instructions, Breach::Time, Breach::Stopping] {
+        lua.push_boolean(true);
+        lua.raw_set_text(REGISTRY, breach.text());
     }
 }
 

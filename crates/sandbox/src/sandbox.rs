@@ -14,7 +14,6 @@ use mlua_sys::{lua_State, lua_close, lua_newstate};
 use crate::environment;
 use crate::error::{Ended, PreserveError, Raise, Report, StartError};
 use crate::exchange::Exchange;
-use crate::function::{Outcome as Left, entry};
 use crate::host::{Host, Output};
 use crate::libraries::cjson::CjsonState;
 use crate::libraries::lpeg::LpegState;
@@ -24,12 +23,10 @@ use crate::memory::{Memory, allocate};
 use crate::profile::Profile;
 use crate::settings::{Script, Settings};
 use crate::watchdog::Watch;
-use crate::{layout, preserve};
+use crate::{layout, limits, preserve, traceback};
 
 /// Longest text of an error, in bytes.
 const ERROR_BYTES_MAX: usize = 255;
-/// Longest traceback, in functions, from each end.
-const TRACEBACK_ENDS: c_int = 10;
 /// First byte of precompiled code.
 const PRECOMPILED: u8 = 0x1B;
 
@@ -163,9 +160,10 @@ impl Sandbox {
         unsafe { layout::learn(state) };
         sandbox.lua().host().watch.runs(state);
         let lua = sandbox.lua();
-        lua.push_function(entry(take_traceback), 0);
+        lua.push_function(traceback::handler, 0);
         lua.push_bytes(b"process_message");
         lua.push_bytes(b"timer_event");
+        limits::keep_texts(lua);
         environment::open(lua).map_err(|_| StartError::State)?;
         lua.set_top(TIMER_EVENT);
         Ok(sandbox)
@@ -549,29 +547,4 @@ fn cut(mut text: String) -> String {
         text.truncate(end);
     }
     text
-}
-
-/// Keeps where an error was that nobody caught; leaves the error as it is.
-fn take_traceback(lua: Lua<'_>) -> Result<Left, Raise> {
-    let mut levels = Vec::new();
-    let mut level = 1;
-    while let Some(text) = lua.function_at(level) {
-        level += 1;
-        if level <= 200 {
-            levels.push(text);
-        }
-    }
-    let ends = TRACEBACK_ENDS as usize;
-    let host = lua.host();
-    host.traceback.clear();
-    for (index, text) in levels.iter().enumerate() {
-        if index < ends || index + ends >= levels.len() {
-            host.traceback.push_str(text);
-            host.traceback.push('\n');
-        } else if index == ends {
-            host.traceback.push_str("...\n");
-        }
-    }
-    lua.set_top(1);
-    Ok(Left::Return(1))
 }

@@ -191,7 +191,9 @@ fn wrong_arguments_are_refused_with_hekas_words() {
 
 #[test]
 fn buffers_that_are_too_large_are_refused_and_not_made() {
-    for size in ["2^31 - 1, 2^31 - 1, 1", "1e15, 1, 1", "1048577, 1, 1", "3e5, 2, 1, true"] {
+    for size in
+        ["2^31 - 1, 2^31 - 1, 1", "1e15, 1, 1", "2, 1e15, 1", "1048577, 1, 1", "3e5, 2, 1, true"]
+    {
         let found = eval(&format!(
             "require 'circular_buffer' local ok, e = pcall(circular_buffer.new, {size}) return e"
         ));

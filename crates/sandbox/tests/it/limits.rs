@@ -46,13 +46,10 @@ fn memory_is_limited() {
 }
 
 #[test]
-fn what_ends_a_call_is_told_although_memory_is_short_too() {
+fn a_breach_where_memory_is_full_is_told_as_what_it_is() {
     let mut run = Run::of(
-        "require 'cjson'
-         function process_message()
-           local s = '[],' for i = 1, 16 do s = s .. s end s = '[' .. s .. '1]'
-           while true do pcall(cjson.decode, s) end
-         end",
+        "require 'cjson' local s = '[],' for i = 1, 16 do s = s .. s end s = '[' .. s .. '1]'
+         function process_message() while true do pcall(cjson.decode, s) end end",
     );
     let text = run.ends();
     assert!(text.starts_with("process_message() instruction_limit exceeded"), "{text}");

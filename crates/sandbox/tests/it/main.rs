@@ -7,6 +7,7 @@ mod attacks;
 mod base;
 mod circular_buffer;
 mod cjson;
+mod files;
 mod harness;
 mod limits;
 mod lpeg;

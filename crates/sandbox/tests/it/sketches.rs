@@ -165,6 +165,7 @@ fn sets_that_are_too_large_are_refused_and_not_made() {
     for new in [
         "bloom_filter.new, 1e9, 0.01",
         "bloom_filter.new, 2^31 - 1, 5e-324",
+        "bloom_filter.new, 1e15, 0.5",
         "cuckoo_filter.new, 1e9",
         "cuckoo_filter.new, 1e18",
     ] {

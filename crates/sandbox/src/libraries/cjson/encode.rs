@@ -7,14 +7,13 @@ use std::ffi::c_int;
 
 use heka_luatext::{general_number, lua_number};
 
+use super::super::KEPT_BYTES_MAX;
 use super::{BYTES_A_STEP, CjsonState, InvalidNumbers, options};
 use crate::error::Raise;
 use crate::lua::{Lua, Type};
 
 /// Slots of the stack for a table: itself, the key, the value.
 const STACK_A_TABLE: usize = 3;
-/// Largest buffer that is kept.
-const KEPT_BYTES_MAX: usize = 256 << 10;
 /// Digits for which there is a fast way.
 const LUA_DIGITS: i64 = 14;
 
