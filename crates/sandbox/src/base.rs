@@ -45,13 +45,28 @@ unsafe extern "C-unwind" fn pcall(state: *mut lua_State) -> c_int {
         mlua_sys::luaL_checkany(state, 1);
         let arguments = mlua_sys::lua_gettop(state) - 1;
         let status = mlua_sys::lua_pcall(state, arguments, LUA_MULTRET, 0);
-        if status != 0 && limits::is_final(Host::of(state)) {
-            lua_error(state);
-        }
+        caught(state, status);
         mlua_sys::lua_pushboolean(state, c_int::from(status == 0));
         mlua_sys::lua_insert(state, 1);
         mlua_sys::lua_gettop(state)
     }
+}
+
+/// What is final is raised again. After other errors there is room again for what comes next, if there can be.
+///
+/// # Safety
+/// As `pcall`; the error is on top of the stack.
+unsafe fn caught(state: *mut lua_State, status: c_int) {
+    if status == 0 {
+        return;
+    }
+    // SAFETY: by contract.
+    unsafe {
+        if limits::is_final(Host::of(state)) {
+            lua_error(state);
+        }
+    }
+    limits::relieve(state);
 }
 
 /// As Lua's, but that what is final goes on.
@@ -65,9 +80,7 @@ unsafe extern "C-unwind" fn xpcall(state: *mut lua_State) -> c_int {
         mlua_sys::lua_settop(state, 2);
         mlua_sys::lua_insert(state, 1);
         let status = mlua_sys::lua_pcall(state, 0, LUA_MULTRET, 1);
-        if status != 0 && limits::is_final(Host::of(state)) {
-            lua_error(state);
-        }
+        caught(state, status);
         mlua_sys::lua_pushboolean(state, c_int::from(status == 0));
         mlua_sys::lua_replace(state, 1);
         mlua_sys::lua_gettop(state)

@@ -20,6 +20,9 @@ use crate::lua::{Lua, REGISTRY};
 /// Instructions between two looks at the meter; a look costs as much as a few of them.
 const INSTRUCTIONS_PER_LOOK: u64 = 1000;
 
+/// Bytes in use that a step of a collection looks at.
+const BYTES_PER_STEP: usize = 256;
+
 /// Breaches that a script may catch in one call and go on with as many steps again, as it could in Heka.
 const CAUGHT_MAX: u32 = 1;
 
@@ -167,7 +170,11 @@ unsafe extern "C-unwind" fn on_hook(state: *mut lua_State, activation: *mut lua_
         crate::profile::on_line(host, state, activation);
         return;
     }
-    if let Some(breach) = look(host, state) {
+    let breach = look(host, state);
+    if breach.is_none() {
+        relieve(state);
+    }
+    if let Some(breach) = breach {
         let text = breach.text();
         // Nothing here has a destructor.
         // SAFETY: the state is valid; hooks have some stack to use.
@@ -192,6 +199,7 @@ fn look(host: &mut Host, state: *mut lua_State) -> Option<Breach> {
     };
     if let Some(breach) = wanted {
         meter.breach(meter.last.unwrap_or(breach));
+        host.memory.ending = meter.last.is_some();
     }
     let mask = if host.profile.is_some() { LUA_MASKCOUNT | LUA_MASKLINE } else { LUA_MASKCOUNT };
     meter.look_after = match (meter.last, meter.limit) {
@@ -201,6 +209,25 @@ fn look(host: &mut Host, state: *mut lua_State) -> Option<Breach> {
     };
     set_hook(state, mask, meter.look_after);
     wanted
+}
+
+/// Collects garbage where little room for memory is left, so that a script does not fail for want of what it does not use:
+/// Lua itself collects by how much is in use, and knows no limit.
+pub(crate) fn relieve(state: *mut lua_State) {
+    // SAFETY: the state is valid, and nothing else refers to its host while Lua's code runs.
+    let host = unsafe { Host::of(state) };
+    let (used, limit) = (host.memory.used, host.memory.limit);
+    let is_short = limit != 0 && used >= limit / 8 * 7 && used >= host.memory.kept + limit / 16;
+    if !is_short {
+        return;
+    }
+    host.meter.charge((used / BYTES_PER_STEP) as u64);
+    // SAFETY: finalizers are ours and raise nothing.
+    unsafe {
+        mlua_sys::lua_gc(state, mlua_sys::LUA_GCCOLLECT, 0);
+        let memory = &mut Host::of(state).memory;
+        memory.kept = memory.used;
+    }
 }
 
 /// A step was refused by a library function: as when the hook finds it.
@@ -213,6 +240,7 @@ pub(crate) fn breach_of(host: &mut Host, state: *mut lua_State) -> Breach {
         Breach::Instructions
     };
     host.meter.breach(breach);
+    host.memory.ending = host.meter.last.is_some();
     host.meter.arm(state);
     breach
 }

@@ -18,9 +18,6 @@ use mlua_sys::{
 use crate::error::Raise;
 use crate::host::Host;
 
-/// A function of C's, or of ours, as Lua calls it; compared only.
-pub(crate) type CFunction = lua_CFunction;
-
 /// What kind of value is at an index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Type {
@@ -202,11 +199,12 @@ impl<'a> Lua<'a> {
         unsafe { mlua_sys::lua_touserdata(self.state, index).cast() }
     }
 
-    /// The function of C's at an index, if it is one.
+    /// Address of a function of C's; 0 for all else.
     #[inline]
-    pub(crate) fn c_function(&self, index: c_int) -> Option<CFunction> {
+    pub(crate) fn c_function(&self, index: c_int) -> usize {
         // SAFETY: any index is allowed.
-        unsafe { mlua_sys::lua_tocfunction(self.state, index) }
+        let function = unsafe { mlua_sys::lua_tocfunction(self.state, index) };
+        function.map_or(0, |function| function as usize)
     }
 
     pub(crate) fn thread(&self, index: c_int) -> *mut lua_State {

@@ -19,8 +19,12 @@ pub(crate) struct Memory {
     pub(crate) most: usize,
     /// Most bytes that may be in use; 0: no limit.
     pub(crate) limit: usize,
+    /// Bytes that were in use after the last collection for want of room.
+    pub(crate) kept: usize,
     /// A function of ours runs: nothing is refused.
     pub(crate) exempt: bool,
+    /// The call is being ended, which must not fail: nothing is refused. No instruction runs any more.
+    pub(crate) ending: bool,
     /// For tests: the allocation of that number from now on is refused once.
     pub(crate) fail_at: Option<u64>,
 }
@@ -29,7 +33,7 @@ impl Memory {
     /// True if more is in use than may be.
     #[inline]
     pub(crate) fn is_over(&self) -> bool {
-        self.limit != 0 && self.used > self.limit
+        self.limit != 0 && self.used > self.limit && !self.ending
     }
 
     /// True if so many more bytes may be taken.
@@ -50,7 +54,7 @@ impl Memory {
     }
 
     fn refuses(&mut self, more: usize) -> bool {
-        if self.exempt {
+        if self.exempt || self.ending {
             return false;
         }
         if let Some(left) = &mut self.fail_at {

@@ -349,7 +349,7 @@ impl Sandbox {
             crate::limits::set_hook(state, mask, 1000);
         }
         host.watch.begin();
-        host.memory.exempt = false;
+        (host.memory.exempt, host.memory.ending) = (false, false);
         let arguments = c_int::try_from(arguments).unwrap_or(c_int::MAX);
         // SAFETY: function and arguments are on the stack, the handler at its place.
         let status = unsafe { mlua_sys::lua_pcall(state, arguments, results, TRACEBACK) };

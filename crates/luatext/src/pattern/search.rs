@@ -25,6 +25,9 @@ impl Matcher {
         budget: &mut u64,
     ) -> Result<Option<Found<'_>>, Error> {
         let from = from.min(text.len());
+        if pattern.anchored && !pattern.head.admits(text, from) {
+            return Ok(None);
+        }
         let mut run = self.run(pattern, text, budget);
         let found = if pattern.anchored {
             run.match_at(from)?.map(|end| (from, end))

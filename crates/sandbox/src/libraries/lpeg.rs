@@ -12,7 +12,7 @@ use mlua_sys::lua_CFunction;
 
 use crate::error::Raise;
 use crate::function::entry;
-use crate::lua::{CFunction, GLOBALS, Lua};
+use crate::lua::{GLOBALS, Lua};
 use pattern::PatternObject;
 
 mod build;
@@ -33,8 +33,8 @@ pub(crate) struct LpegState {
     stack_max: usize,
     /// The last key that was given to a value.
     last_key: u64,
-    /// Lua's own `tonumber`, of which a call can be spared.
-    to_number: Option<CFunction>,
+    /// Address of Lua's own `tonumber`, of which a call can be spared; 0 if it is not known.
+    tonumber: usize,
 }
 
 /// Buffers of a match.
@@ -47,14 +47,14 @@ struct Buffers {
 
 impl Default for LpegState {
     fn default() -> Self {
-        Self { matchers: Vec::new(), stack_max: STACK_MAX, last_key: 0, to_number: None }
+        Self { matchers: Vec::new(), stack_max: STACK_MAX, last_key: 0, tonumber: 0 }
     }
 }
 
 /// Looks where Lua's own functions are, before a script can have changed them.
 pub(crate) fn learn(lua: Lua<'_>) {
     lua.raw_get_text(GLOBALS, "tonumber");
-    lua.host().lpeg.to_number = lua.c_function(-1);
+    lua.host().lpeg.tonumber = lua.c_function(-1);
     lua.pop(1);
 }
 

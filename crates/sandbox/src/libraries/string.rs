@@ -59,7 +59,7 @@ fn position(position: i64, len: usize) -> usize {
 }
 
 fn len(lua: Lua<'_>) -> Result<c_int, Raise> {
-    lua.push_number(lua.check_text(1)?.len() as f64);
+    lua.push_index(lua.check_text(1)?.len());
     Ok(1)
 }
 

@@ -64,6 +64,13 @@ impl Lua<'_> {
         self.charge(bytes / BYTES_PER_STEP)
     }
 
+    /// Pushes an index or a length, which is less than 2^63.
+    #[inline]
+    pub(crate) fn push_index(&self, index: usize) {
+        // By way of a signed integer, for which there is an instruction.
+        self.push_number(index as i64 as f64);
+    }
+
     /// Pushes a part of a text that is on the stack.
     #[inline]
     pub(crate) fn push_part(&self, bytes: &[u8]) -> Result<(), Raise> {

@@ -1,4 +1,5 @@
 //! Memory that is refused at each allocation in turn: nothing may crash, nor be lost.
+#![allow(clippy::print_stderr, reason = "figures are shown to who asks for them")]
 
 use heka_sandbox::{Ended, Kind, Outcome, Sandbox, Settings};
 
@@ -81,7 +82,7 @@ fn each_allocation_may_be_refused() {
         }
         number += 1;
     }
-    println!("{refused} allocations refused, up to number {number}");
+    eprintln!("{refused} allocations refused, up to number {number}");
     assert!(refused > 200, "{refused}");
 }
 
@@ -105,6 +106,6 @@ fn each_limit_of_memory_is_kept() {
             other => panic!("{limit}: {other:?}"),
         }
     }
-    println!("{refused} refused, {passed} passed");
+    eprintln!("{refused} refused, {passed} passed");
     assert!(refused > 20 && passed > 20, "{refused} {passed}");
 }

@@ -13,7 +13,7 @@ use mlua_sys::LUA_MULTRET;
 use super::pattern;
 use super::{Buffers, get};
 use crate::error::Raise;
-use crate::lua::{CFunction, Lua, Type};
+use crate::lua::{Lua, Type};
 
 /// Where a match has its subject, the position to begin at, and the arguments before the extra ones.
 const SUBJECT: c_int = 2;
@@ -151,8 +151,8 @@ struct Match<'a> {
     lent: u64,
     /// Looks at the steps.
     looks: u32,
-    /// Lua's own `tonumber`.
-    to_number: Option<CFunction>,
+    /// Address of Lua's own `tonumber`, or 0.
+    tonumber: usize,
     budget: Budget,
 }
 
@@ -171,7 +171,7 @@ impl<'a> Match<'a> {
             unseen: 0,
             lent: 0,
             looks: 0,
-            to_number: lua.host().lpeg.to_number,
+            tonumber: lua.host().lpeg.tonumber,
             budget: Budget::new(0),
         };
         host.borrow();
@@ -242,13 +242,13 @@ impl<'a> Match<'a> {
 
     /// True if what is below the topmost value is Lua's `tonumber`, which most functions of patterns are.
     #[inline]
-    fn calls_to_number(&self) -> bool {
+    fn calls_tonumber(&self) -> bool {
         let function = self.lua.c_function(-2);
-        function.is_some() && function == self.to_number
+        function != 0 && function == self.tonumber
     }
 
     /// What a call of `tonumber` with the topmost value does.
-    fn to_number(&mut self) {
+    fn convert_to_number(&mut self) {
         let digits = self.lua.bytes(-1).and_then(whole_number);
         match digits.or_else(|| self.lua.number(-1)) {
             Some(number) => self.lua.push_number(number),
@@ -389,8 +389,8 @@ impl Host for Match<'_> {
 
     #[inline]
     fn call(&mut self, arguments: usize) -> Result<usize, Raise> {
-        if arguments == 1 && self.calls_to_number() {
-            self.to_number();
+        if arguments == 1 && self.calls_tonumber() {
+            self.convert_to_number();
             return Ok(1);
         }
         self.call_lua(arguments, LUA_MULTRET)

@@ -23,13 +23,32 @@ pub(crate) struct Patterns {
 /// Stack that captures may use without asking for more.
 const CAPTURES_FREE: usize = 16;
 
-/// Lends the patterns. What runs must not call Lua functions: they would begin with an empty cache.
-#[inline]
-fn with_patterns<R>(lua: Lua<'_>, work: impl FnOnce(&mut Patterns) -> R) -> R {
-    let mut patterns = lua.host().patterns.take().unwrap_or_default();
-    let result = work(&mut patterns);
-    lua.host().patterns = Some(patterns);
-    result
+/// Longest text without special bytes that is searched for as it stands, without a compiled pattern.
+const LITERAL_BYTES_MAX: usize = 16;
+
+/// The patterns, until it is dropped. Lua functions are not to be called meanwhile: they would begin with an empty cache.
+struct Lent<'a> {
+    lua: Lua<'a>,
+    patterns: Option<Box<Patterns>>,
+}
+
+impl<'a> Lent<'a> {
+    #[inline]
+    fn of(lua: Lua<'a>) -> Self {
+        Self { lua, patterns: lua.host().patterns.take() }
+    }
+
+    #[inline]
+    fn parts(&mut self) -> &mut Patterns {
+        self.patterns.get_or_insert_default()
+    }
+}
+
+impl Drop for Lent<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        self.lua.host().patterns = self.patterns.take();
+    }
 }
 
 #[inline]
@@ -52,36 +71,46 @@ pub(super) fn find(lua: Lua<'_>) -> Result<c_int, Raise> {
     let wanted = lua.check_text(2)?;
     let top = lua.top();
     let from = start(lua, top, text.len())?;
-    if top > 3 && lua.boolean(4) {
+    if is_literal(wanted) || top > 3 && lua.boolean(4) {
         return match find_plain(text, wanted, from, budget(lua)).map_err(raise)? {
             Some(at) => Ok(push_span(lua, at, at + wanted.len())),
             None => Ok(push_nil(lua)),
         };
     }
-    with_patterns(lua, |Patterns { cache, matcher }| {
-        let pattern = cache.get(wanted, Kind::Find, budget(lua)).map_err(raise)?;
-        let Some(found) = matcher.find(pattern, text, from, budget(lua)).map_err(raise)? else {
-            return Ok(push_nil(lua));
-        };
-        let span = push_span(lua, found.start, found.end);
-        match found.captures() {
-            0 => Ok(span),
-            _ => Ok(span + push_captures(lua, text, &found)?),
-        }
-    })
+    let mut lent = Lent::of(lua);
+    let Patterns { cache, matcher } = lent.parts();
+    let pattern = cache.get(wanted, Kind::Find, budget(lua)).map_err(raise)?;
+    let Some(found) = matcher.find(pattern, text, from, budget(lua)).map_err(raise)? else {
+        return Ok(push_nil(lua));
+    };
+    let span = push_span(lua, found.start, found.end);
+    match found.captures() {
+        0 => Ok(span),
+        _ => Ok(span + push_captures(lua, text, &found)?),
+    }
+}
+
+/// True for a short pattern of which all bytes stand for themselves.
+#[inline]
+fn is_literal(pattern: &[u8]) -> bool {
+    // Those with a meaning, and the one at which a pattern ends.
+    let is_special = |byte: &u8| {
+        matches!(byte, b'^' | b'$' | b'*' | b'+' | b'?' | b'.' | b'(' | b'[' | b'%' | b'-' | 0)
+    };
+    pattern.len() <= LITERAL_BYTES_MAX && !pattern.iter().any(is_special)
 }
 
 pub(super) fn match_(lua: Lua<'_>) -> Result<c_int, Raise> {
     let text = lua.check_text(1)?;
     let wanted = lua.check_text(2)?;
     let from = start(lua, lua.top(), text.len())?;
-    with_patterns(lua, |Patterns { cache, matcher }| {
-        let pattern = cache.get(wanted, Kind::Match, budget(lua)).map_err(raise)?;
-        match matcher.find(pattern, text, from, budget(lua)).map_err(raise)? {
-            Some(found) => push_captures(lua, text, &found),
-            None => Ok(push_nil(lua)),
-        }
-    })
+    let mut lent = Lent::of(lua);
+    let Patterns { cache, matcher } = lent.parts();
+    let pattern = cache.get(wanted, Kind::Match, budget(lua)).map_err(raise)?;
+    match matcher.find(pattern, text, from, budget(lua)).map_err(raise)? {
+        Some(found) => push_captures(lua, text, &found),
+        None => Ok(push_nil(lua)),
+    }
 }
 
 #[inline]
@@ -92,8 +121,8 @@ fn push_nil(lua: Lua<'_>) -> c_int {
 
 #[inline]
 fn push_span(lua: Lua<'_>, start: usize, end: usize) -> c_int {
-    lua.push_number((start + 1) as f64);
-    lua.push_number(end as f64);
+    lua.push_index(start + 1);
+    lua.push_index(end);
     2
 }
 
@@ -116,7 +145,7 @@ fn push_capture(lua: Lua<'_>, text: &[u8], found: &Found<'_>, index: usize) -> R
     match found.capture(index).map_err(raise)? {
         Capture::Text { start, end } => lua.push_part(&text[start..end]),
         Capture::Position(position) => {
-            lua.push_number(position as f64);
+            lua.push_index(position);
             Ok(())
         }
     }
@@ -140,14 +169,14 @@ fn next_match(lua: Lua<'_>) -> Result<c_int, Raise> {
     let text = lua.text(Lua::upvalue(SUBJECT)).unwrap_or_default();
     let wanted = lua.text(Lua::upvalue(PATTERN)).unwrap_or_default();
     let mut next = lua.number(Lua::upvalue(NEXT)).unwrap_or_default() as usize;
-    with_patterns(lua, |Patterns { cache, matcher }| {
-        let pattern = cache.get(wanted, Kind::Each, budget(lua)).map_err(raise)?;
-        let found = matcher.each(pattern, text, &mut next, budget(lua)).map_err(raise)?;
-        let Some(found) = found else { return Ok(0) };
-        lua.push_number(next as f64);
-        lua.replace(Lua::upvalue(NEXT));
-        push_captures(lua, text, &found)
-    })
+    let mut lent = Lent::of(lua);
+    let Patterns { cache, matcher } = lent.parts();
+    let pattern = cache.get(wanted, Kind::Each, budget(lua)).map_err(raise)?;
+    let found = matcher.each(pattern, text, &mut next, budget(lua)).map_err(raise)?;
+    let Some(found) = found else { return Ok(0) };
+    lua.push_index(next);
+    lua.replace(Lua::upvalue(NEXT));
+    push_captures(lua, text, &found)
 }
 
 pub(super) fn gsub(lua: Lua<'_>) -> Result<c_int, Raise> {
@@ -194,25 +223,48 @@ fn by_text(
 ) -> Result<u64, Raise> {
     let replacement = lua.text(3).unwrap_or_default();
     let mut bytes_max = room(lua);
-    with_patterns(lua, |Patterns { cache, matcher }| {
-        let pattern = cache.get(wanted, Kind::Match, budget(lua)).map_err(raise)?;
-        while let Some(found) =
-            substitution.next(matcher, pattern, text, out, budget(lua)).map_err(raise)?
-        {
-            let start = out.len();
-            match found.expand(replacement, text, out, bytes_max, budget(lua)) {
-                Err(Error::TooLong) => {
-                    // Once more, with what a collection leaves.
-                    out.truncate(start);
-                    lua.ask_memory(bytes_max.saturating_add(1))?;
-                    bytes_max = room(lua);
-                    found.expand(replacement, text, out, bytes_max, budget(lua)).map_err(raise)?;
-                }
-                expanded => expanded.map_err(raise)?,
-            }
+    let mut lent = Lent::of(lua);
+    let Patterns { cache, matcher } = lent.parts();
+    let pattern = cache.get(wanted, Kind::Match, budget(lua)).map_err(raise)?;
+    while let Some(found) =
+        substitution.next(matcher, pattern, text, out, budget(lua)).map_err(raise)?
+    {
+        let start = out.len();
+        let expanded = found.expand(replacement, text, out, bytes_max, budget(lua));
+        if expanded != Err(Error::TooLong) {
+            expanded.map_err(raise)?;
+            continue;
         }
-        Ok(substitution.finish(text, out))
-    })
+        // Once more, with what a collection leaves.
+        out.truncate(start);
+        lua.ask_memory(bytes_max.saturating_add(1))?;
+        bytes_max = room(lua);
+        found.expand(replacement, text, out, bytes_max, budget(lua)).map_err(raise)?;
+    }
+    Ok(substitution.finish(text, out))
+}
+
+/// Finds the next match to be replaced and pushes what its replacement is asked with.
+fn next_replaced(
+    lua: Lua<'_>,
+    kind: Type,
+    text: &[u8],
+    wanted: &[u8],
+    substitution: &mut Substitution,
+    out: &mut Vec<u8>,
+) -> Result<Option<(usize, usize)>, Raise> {
+    let mut lent = Lent::of(lua);
+    let Patterns { cache, matcher } = lent.parts();
+    let pattern = cache.get(wanted, Kind::Match, budget(lua)).map_err(raise)?;
+    let found = substitution.next(matcher, pattern, text, out, budget(lua)).map_err(raise)?;
+    let Some(found) = found else { return Ok(None) };
+    if kind == Type::Function {
+        lua.push_value(3);
+        push_captures(lua, text, &found)?;
+    } else {
+        push_capture(lua, text, &found, 0)?;
+    }
+    Ok(Some((found.start, found.end)))
 }
 
 /// Replaces each match by what a table or a function has for it.
@@ -225,20 +277,7 @@ fn by_value(
     out: &mut Vec<u8>,
 ) -> Result<u64, Raise> {
     let before = lua.top();
-    loop {
-        let found = with_patterns(lua, |Patterns { cache, matcher }| {
-            let pattern = cache.get(wanted, Kind::Match, budget(lua)).map_err(raise)?;
-            let found = substitution.next(matcher, pattern, text, out, budget(lua));
-            let Some(found) = found.map_err(raise)? else { return Ok(None) };
-            if kind == Type::Function {
-                lua.push_value(3);
-                push_captures(lua, text, &found)?;
-            } else {
-                push_capture(lua, text, &found, 0)?;
-            }
-            Ok(Some((found.start, found.end)))
-        })?;
-        let Some((start, end)) = found else { break };
+    while let Some((start, end)) = next_replaced(lua, kind, text, wanted, &mut substitution, out)? {
         match kind {
             Type::Function => lua.call(lua.top() - before - 1, 1)?,
             _ => lua.index(3)?,
