@@ -9,6 +9,7 @@ mod circular_buffer;
 mod cjson;
 mod files;
 mod harness;
+mod library;
 mod limits;
 mod lpeg;
 mod preserve;
