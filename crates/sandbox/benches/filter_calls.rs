@@ -24,7 +24,7 @@ const MESSAGES: u32 = 10_000;
 const START_NS: i64 = 1_399_500_720_000_000_000;
 
 /// What is measured: a name and a script.
-const CASES: [(&str, &str); 6] = [
+const CASES: [(&str, &str); 8] = [
     ("return 0", "function process_message() return 0 end"),
     (
         "three numbers read, one add",
@@ -83,6 +83,20 @@ const CASES: [(&str, &str); 6] = [
            if col >= 1 and col < 6 then cb:add(ts, col, 1) else cb:add(ts, 6, 1) end
            return 0
          end",
+    ),
+    (
+        "JSON of 380 bytes decoded",
+        r#"require 'cjson'
+         local text = '{"timestamp":1399500720.25,"host":"web1.example.com","level":6,"message":"GET /page/17 HTTP/1.1 took longer than usual","tags":["web","access","slow"],"request":{"method":"GET","path":"/page/17","status":200,"bytes":4123,"time":0.217,"referer":"http://www.example.com/\\"start\\"","agent":"Mozilla/5.0 (X11; Linux x86_64; rv:26.0) Gecko/20100101 Firefox/26.0"},"ok":true,"user":null}'
+         local decode = cjson.decode
+         function process_message() local t = decode(text) return 0 end"#,
+    ),
+    (
+        "and encoded",
+        r#"require 'cjson'
+         local t = cjson.decode('{"timestamp":1399500720.25,"host":"web1.example.com","level":6,"message":"GET /page/17 HTTP/1.1 took longer than usual","tags":["web","access","slow"],"request":{"method":"GET","path":"/page/17","status":200,"bytes":4123,"time":0.217,"referer":"http://www.example.com/\\"start\\"","agent":"Mozilla/5.0 (X11; Linux x86_64; rv:26.0) Gecko/20100101 Firefox/26.0"},"ok":true,"user":null}')
+         local encode = cjson.encode
+         function process_message() local s = encode(t) return 0 end"#,
     ),
 ];
 

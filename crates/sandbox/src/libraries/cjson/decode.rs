@@ -10,8 +10,10 @@ use crate::lua::Lua;
 
 /// Slots of the stack for a table: itself, the key, the value.
 const STACK_A_TABLE: usize = 3;
-/// Tokens between two looks at the limits.
-const TOKENS_A_LOOK: usize = 32;
+/// Values between two looks at the limits.
+const VALUES_A_LOOK: usize = 32;
+/// Bytes of a string that are looked at one by one: most strings are short.
+const SHORT_BYTES: usize = 16;
 
 /// A table that is being read.
 #[derive(Debug, Clone, Copy)]
@@ -77,7 +79,7 @@ pub(super) fn decode(lua: Lua<'_>) -> Result<c_int, Raise> {
         text,
         at: 0,
         token_at: 0,
-        tokens: 0,
+        values: 0,
         charged: 0,
         is_lenient: options(lua).decode_invalid,
         scratch: &mut scratch,
@@ -96,8 +98,8 @@ struct Decoder<'l, 't> {
     at: usize,
     /// Where the current token begins; for one that is wrong, where it is.
     token_at: usize,
-    /// Tokens since the last look at the limits.
-    tokens: usize,
+    /// Values since the last look at the limits.
+    values: usize,
     /// Bytes that were charged.
     charged: usize,
     /// Numbers that JSON does not know are read.
@@ -108,11 +110,11 @@ struct Decoder<'l, 't> {
 
 impl Decoder<'_, '_> {
     fn run(&mut self) -> Result<(), Raise> {
-        let mut token = self.next()?;
+        let mut token = self.token();
         loop {
             // Reads a value; one that is a table begins it.
             if self.value(token)? {
-                token = self.next()?;
+                token = self.token();
                 match (self.frames.last(), token) {
                     (Some(Frame::Object), Token::ObjectEnd)
                     | (Some(Frame::Array(_)), Token::ArrayEnd) => {
@@ -138,7 +140,7 @@ impl Decoder<'_, '_> {
     fn behind_value(&mut self) -> Result<Option<Token>, Raise> {
         loop {
             let Some(frame) = self.frames.last_mut() else {
-                return match self.next()? {
+                return match self.token() {
                     Token::End => Ok(None),
                     token => Err(self.unexpected("the end", token)),
                 };
@@ -147,17 +149,17 @@ impl Decoder<'_, '_> {
                 Frame::Array(count) => {
                     *count = count.checked_add(1).ok_or(Raise::Memory)?;
                     self.lua.raw_set_index(-2, *count);
-                    match self.next()? {
-                        Token::Comma => return self.next().map(Some),
+                    match self.token() {
+                        Token::Comma => return Ok(Some(self.token())),
                         Token::ArrayEnd => {}
                         token => return Err(self.unexpected("comma or array end", token)),
                     }
                 }
                 Frame::Object => {
                     self.lua.raw_set(-3);
-                    match self.next()? {
+                    match self.token() {
                         Token::Comma => {
-                            let token = self.next()?;
+                            let token = self.token();
                             return self.key(token).map(Some);
                         }
                         Token::ObjectEnd => {}
@@ -172,6 +174,10 @@ impl Decoder<'_, '_> {
     /// Pushes a value; true if it is a table that has to be read yet.
     fn value(&mut self, token: Token) -> Result<bool, Raise> {
         let lua = self.lua;
+        self.values += 1;
+        if self.values >= VALUES_A_LOOK {
+            self.look()?;
+        }
         match token {
             Token::Plain(start, end) => lua.push_bytes(&self.text[start..end]),
             Token::Escaped => lua.push_bytes(self.scratch),
@@ -213,8 +219,8 @@ impl Decoder<'_, '_> {
             Token::Escaped => self.lua.push_bytes(self.scratch),
             _ => return Err(self.unexpected("object key string", token)),
         }
-        match self.next()? {
-            Token::Colon => self.next(),
+        match self.token() {
+            Token::Colon => Ok(self.token()),
             token => Err(self.unexpected("colon", token)),
         }
     }
@@ -230,17 +236,9 @@ impl Decoder<'_, '_> {
 
     /// Charges and looks at memory.
     fn look(&mut self) -> Result<(), Raise> {
-        self.lua.charge(self.tokens + (self.at - self.charged) / BYTES_A_STEP)?;
-        (self.tokens, self.charged) = (0, self.at);
+        self.lua.charge(self.values + (self.at - self.charged) / BYTES_A_STEP)?;
+        (self.values, self.charged) = (0, self.at);
         self.lua.check_memory()
-    }
-
-    fn next(&mut self) -> Result<Token, Raise> {
-        self.tokens += 1;
-        if self.tokens >= TOKENS_A_LOOK {
-            self.look()?;
-        }
-        Ok(self.token())
     }
 
     /// The byte at a place; behind the text there is a zero, which also ends it where it stands.
@@ -304,7 +302,7 @@ impl Decoder<'_, '_> {
     fn string(&mut self) -> Token {
         let start = self.at + 1;
         let rest = self.text.get(start..).unwrap_or_default();
-        match memchr::memchr3(b'"', b'\\', 0, rest) {
+        match plain_len(rest) {
             Some(len) if rest[len] == b'"' => {
                 self.at = start + len + 1;
                 Token::Plain(start, start + len)
@@ -339,7 +337,7 @@ impl Decoder<'_, '_> {
                 },
             }
             let rest = self.text.get(at..).unwrap_or_default();
-            let len = memchr::memchr3(b'"', b'\\', 0, rest).unwrap_or(rest.len());
+            let len = plain_len(rest).unwrap_or(rest.len());
             self.scratch.extend_from_slice(&rest[..len]);
             at += len;
             match self.byte(at) {
@@ -382,6 +380,17 @@ impl Decoder<'_, '_> {
             Some(unit << 4 | digit)
         })
     }
+}
+
+/// Where the quote, backslash or zero byte is that a string reaches first.
+#[inline]
+fn plain_len(text: &[u8]) -> Option<usize> {
+    let short = text.iter().take(SHORT_BYTES);
+    if let Some(len) = short.into_iter().position(|byte| matches!(byte, b'"' | b'\\' | 0)) {
+        return Some(len);
+    }
+    let rest = text.get(SHORT_BYTES..)?;
+    memchr::memchr3(b'"', b'\\', 0, rest).map(|len| SHORT_BYTES + len)
 }
 
 /// The byte that a letter behind a backslash stands for.
