@@ -115,6 +115,9 @@ pub enum PreserveError {
     /// Tables in tables, too many.
     #[error("serialize_data tables are nested deeper than {0}")]
     Depth(usize),
+    /// More text than there may be.
+    #[error("serialize_data makes more than {0} bytes")]
+    Size(usize),
     /// The sandbox has ended with an error.
     #[error("the script has ended with an error")]
     Gone,
