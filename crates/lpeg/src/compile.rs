@@ -49,7 +49,8 @@ impl<K: Clone + Eq + Hash> Pattern<K> {
         budget.charge(passes * self.nodes.len() / NODES_PER_STEP)?;
 
         let out = Emitter::new(bytes_max);
-        let mut compiler = Compiler { nodes: &self.nodes, targets, facts, starts, out, visits: 0 };
+        let nodes = &self.nodes;
+        let mut compiler = Compiler { nodes, targets, facts, starts, out, visits: 0, budget };
         compiler.node(0, &Context::START)?;
         compiler.out.emit(Inst::End)?;
         Ok(compiler.out.finish())
@@ -86,6 +87,7 @@ struct Compiler<'a, K> {
     starts: Vec<Start>,
     out: Emitter<K>,
     visits: usize,
+    budget: &'a mut Budget,
 }
 
 impl Context {

@@ -4,7 +4,7 @@
 //! (`exempt`), no allocation of Lua's is refused, so that no error of Lua's jumps over its frames; such a function asks
 //! for memory before it takes much, and its end checks the limit.
 
-use std::alloc::{Layout, alloc, dealloc, realloc};
+use std::alloc::{Layout, alloc, alloc_zeroed, dealloc, realloc};
 use std::ffi::c_void;
 use std::ptr;
 
@@ -99,7 +99,11 @@ pub(crate) unsafe extern "C" fn allocate(
     if new > old && memory.refuses(new - old) || isize::try_from(new + ALIGNMENT).is_err() {
         return ptr::null_mut();
     }
-    let moved = if block.is_null() {
+    let moved = if block.is_null() && memory.used == 0 {
+        // The state itself, of which `layout` reads more than Lua writes.
+        // SAFETY: the layout is not empty.
+        unsafe { alloc_zeroed(layout(new)) }
+    } else if block.is_null() {
         // SAFETY: the layout is not empty.
         unsafe { alloc(layout(new)) }
     } else {

@@ -5,7 +5,7 @@
 use std::hash::Hash;
 
 use super::emit::Label;
-use super::{Compiler, Context};
+use super::{Compiler, Context, NODES_PER_STEP};
 use crate::charset::{CharSet, Heads};
 use crate::error::Error;
 use crate::program::{Inst, Kind, NO_KEY};
@@ -69,8 +69,12 @@ impl<K: Clone + Eq + Hash> Compiler<'_, K> {
 
     /// Counts visits of nodes: those that become no code could be repeated without end.
     fn visit(&mut self, count: usize) -> Result<(), Error> {
+        let before = self.visits;
         self.visits += count;
-        if self.visits > VISITS_MAX { Err(Error::TooLarge { limit: VISITS_MAX }) } else { Ok(()) }
+        if self.visits > VISITS_MAX {
+            return Err(Error::TooLarge { limit: VISITS_MAX });
+        }
+        self.budget.charge(self.visits / NODES_PER_STEP - before / NODES_PER_STEP)
     }
 
     /// One byte of a set, unless it is known that one is there.

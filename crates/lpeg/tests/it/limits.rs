@@ -237,3 +237,82 @@ fn code_points_match_their_encodings() {
     assert_eq!(found, Ok(Some(vec![Value::Text(text.to_vec())])));
     assert_eq!(matched(&program, "₭".as_bytes(), Limits::default()), Ok(None));
 }
+
+#[test]
+fn compiling_is_charged_for_the_code_and_limited_in_memory() {
+    let many = parse("C(P'a'*P'b'^0)").pattern().unwrap().repeat(-100_000).unwrap();
+    let mut budget = Budget::new(10_000);
+    let error = many.compile(&mut budget, usize::MAX, &describe).unwrap_err();
+    assert_eq!((error, budget.left()), (Error::OutOfBudget, 0));
+
+    let patterns =
+        ["S'abc'*S'abd'*S'abe'", "P'abcdef'*C(1)*P'ghijkl'", "P'a'*1+P'b'*2+P'c'*3+P'd'*4"];
+    for expr in patterns {
+        let pattern = parse(expr).pattern().unwrap();
+        let compile = |bytes| pattern.compile(&mut Budget::new(STEPS), bytes, &describe);
+        let needed = (0..).find(|bytes| compile(*bytes).is_ok()).unwrap();
+        let memory = compile(needed).unwrap().memory();
+        assert!(memory <= needed && needed < 2 * memory + 100, "{expr}: {memory} of {needed}");
+        assert_eq!(compile(needed - 1).unwrap_err(), Error::OutOfMemory);
+    }
+}
+
+#[test]
+fn checking_a_grammar_is_charged() {
+    // Each pass learns of one rule more.
+    let name = |number: usize| Key::Value(Value::Int(number as i64));
+    let rule = |number: usize| {
+        let byte = Pattern::literal(b"a");
+        Pattern::choice(
+            &byte,
+            &Pattern::sequence(&byte, &Pattern::reference(name(number))).unwrap(),
+        )
+    };
+    let rules: Vec<_> = (0..RULES_MAX).map(|it| rule((it + 1) % RULES_MAX).unwrap()).collect();
+    let rules: Vec<_> = rules.iter().enumerate().map(|(it, rule)| (name(it), rule)).collect();
+    let grammar = |steps| Pattern::grammar(&rules, &mut Budget::new(steps), &describe);
+    assert!(grammar(10_000).is_ok());
+    assert_eq!(grammar(100).unwrap_err(), Error::OutOfBudget);
+}
+
+#[test]
+fn long_matches_are_run_in_slices() {
+    let program = compile(&parse("(P'ab'+P'cd'*1+P'ce')^0*-1").pattern().unwrap()).unwrap();
+    let subject = b"ab".repeat(2_000_000);
+    let (error, left) = with_budget(&program, &subject, STEPS);
+    assert_eq!(error, None);
+    let steps = STEPS - left;
+    assert!(steps > 1 << 22, "more than one slice: {steps}");
+    let (error, left) = with_budget(&program, &subject, steps);
+    assert_eq!((error, left), (None, 0));
+    let (error, left) = with_budget(&program, &subject, steps - 1);
+    assert_eq!((error, left), (Some(Error::OutOfBudget), 0));
+}
+
+#[test]
+fn buffers_are_given_back() {
+    let program = compile(&parse("C(1)^0").pattern().unwrap()).unwrap();
+    let mut matcher = Matcher::new();
+    let subject = [b'a'; 10_000];
+    let wanted = run(&mut matcher, &program, &subject, 0, Limits::default());
+    assert!(matcher.memory() > 100_000);
+    matcher.shrink(4096);
+    assert!(matcher.memory() < 3 * 4096, "{}", matcher.memory());
+    assert_eq!(run(&mut matcher, &program, &subject, 0, Limits::default()), wanted);
+}
+
+#[test]
+fn keys_are_told_and_can_be_changed() {
+    let expr =
+        "P{'a',a=Cg(C'x'*V'b','n')/tonumber/map/'%0'/1,b=Cmt(Cb'n',keep)*Cc(7)*Cp()*Carg(1)}";
+    let pattern = parse(expr).pattern().unwrap();
+    // The rules' names, the group's, the back reference's, the constant, and three functions or tables.
+    assert_eq!(pattern.keys().count(), 8);
+    let mut used = 0;
+    let program = compile(&pattern).unwrap().map_keys(|key| {
+        used += 1;
+        (key, used)
+    });
+    assert_eq!(used, 6, "names of rules are gone");
+    assert!(program.size() > 0);
+}

@@ -165,8 +165,8 @@ fn re_is_built_in() {
     assert!(said.starts_with("P(txt,) ok: re, "), "{said}");
 }
 
-#[test]
-fn scripts_see_what_they_see_with_lpeg() {
+/// Asks all recorded cases; `before` runs first.
+fn check_cases(before: &str) {
     const PRELUDE: &str = include_str!("../../testdata/lpeg/prelude.lua");
     /// Prints in pieces, since a line has a longest.
     const SAY: &str = "require 'coroutine' require 'io'
@@ -178,16 +178,13 @@ fn scripts_see_what_they_see_with_lpeg() {
     let cases: Vec<_> = cases.lines().filter_map(|line| line.split_once('\t')).collect();
     let mut wrong = Vec::new();
     for cases in cases.chunks(CASES_PER_SCRIPT) {
-        let mut script = format!("{PRELUDE}{SAY}\nfunction process_message()\n");
+        let mut script = format!("{PRELUDE}{SAY}\n{before}\nfunction process_message()\n");
         for (case, _) in cases {
             script.push_str(&format!("say(answer(setfenv(function() {case} end, environment)))\n"));
         }
         script.push_str("return 0 end");
-        let settings = Settings {
-            limits: Limits { instructions: 100_000_000, memory: 64 << 20, ..Limits::default() },
-            keep_printed: true,
-            ..settings(Kind::Input)
-        };
+        let limits = Limits { instructions: 100_000_000, memory: 64 << 20, ..Limits::default() };
+        let settings = Settings { limits, keep_printed: true, ..settings(Kind::Input) };
         let mut run = Run::start(&settings, &script).unwrap();
         run.process().unwrap();
         let printed = run.sandbox.take_printed().concat();
@@ -200,6 +197,16 @@ fn scripts_see_what_they_see_with_lpeg() {
         }
     }
     assert!(wrong.is_empty(), "{} of {} differ:\n{}", wrong.len(), cases.len(), wrong.join("\n"));
+}
+
+#[test]
+fn scripts_see_what_they_see_with_lpeg() {
+    check_cases("");
+}
+
+#[test]
+fn what_patterns_need_is_not_collected() {
+    check_cases("collectgarbage('setpause', 50) collectgarbage('setstepmul', 2000)");
 }
 
 /// A filter whose `process_message` runs these statements and returns 0.
