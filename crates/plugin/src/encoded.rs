@@ -269,14 +269,29 @@ impl EncodeBuffer<'_> {
         head.clear();
         header(len, &mut head);
         if !self.frame_shared(&head, len) {
-            let body: Vec<u8> = self.encoded.slices(self.mark.len).flatten().copied().collect();
-            self.rewind();
-            self.encoded.made.extend_from_slice(&head);
-            self.encoded.made.extend_from_slice(&body);
-            self.flush();
+            self.frame_made(&head, len);
         }
         self.encoded.scratch = head;
         self.encoded.ends.push(self.encoded.len);
+    }
+
+    /// Puts the header before a body that is made, or copies one of several pieces behind it.
+    fn frame_made(&mut self, head: &[u8], len: usize) {
+        let start = self.mark.made;
+        if self.encoded.made.len() - start == len {
+            let made = &mut self.encoded.made;
+            made.resize(start + head.len() + len, 0);
+            made.copy_within(start..start + len, start + head.len());
+            made[start..start + head.len()].copy_from_slice(head);
+            self.forget_chunks();
+        } else {
+            let mut body = Vec::with_capacity(len);
+            self.encoded.slices(self.mark.len).for_each(|slice| body.extend_from_slice(slice));
+            self.rewind();
+            self.encoded.made.extend_from_slice(head);
+            self.encoded.made.extend_from_slice(&body);
+        }
+        self.flush();
     }
 
     /// If the body lies in the arena right behind the very header that it needs, shares both: what came in as
@@ -309,11 +324,16 @@ impl EncodeBuffer<'_> {
 
     /// Takes the record back.
     pub(crate) fn rewind(&mut self) {
+        self.encoded.made.truncate(self.mark.made);
+        self.forget_chunks();
+    }
+
+    /// Takes back what says where the record's bytes are.
+    fn forget_chunks(&mut self) {
         self.encoded.chunks.truncate(self.mark.chunks);
         if let Some(last) = self.encoded.chunks.last_mut() {
             last.len = self.last;
         }
-        self.encoded.made.truncate(self.mark.made);
         self.encoded.len = self.mark.len;
         self.flushed = self.mark.made;
     }
