@@ -30,7 +30,9 @@ pub(super) fn check(workspace: &Workspace) -> Result<Vec<Finding>> {
 pub(super) fn pages(workspace: &Workspace) -> Result<Vec<PathBuf>> {
     let mut pages: Vec<PathBuf> =
         ["README.md", ARCHITECTURE, "CHANGELOG.md"].iter().map(PathBuf::from).collect();
-    pages.extend(workspace.files("docs", "md")?);
+    for folder in ["docs", "lua"] {
+        pages.extend(workspace.files(folder, "md")?);
+    }
     Ok(pages)
 }
 

@@ -54,3 +54,22 @@ fn a_breach_where_memory_is_full_is_told_as_what_it_is() {
     let text = run.ends();
     assert!(text.starts_with("process_message() instruction_limit exceeded"), "{text}");
 }
+
+/// As many results as the stack has room for leave none for what `pcall` adds.
+#[test]
+fn protected_calls_make_room_for_their_own_result() {
+    let mut run = Run::of(
+        "require 'string'
+         function process_message()
+           local text = string.rep('x', 8000)
+           for count = 1, 7990, 7 do
+             local seen = select('#', pcall(string.byte, text, 1, count))
+             assert(seen == count + 1 or seen == 2, seen)
+             local seen = select('#', xpcall(function() return string.byte(text, 1, count) end, error))
+             assert(seen == count + 1 or seen == 2, seen)
+           end
+           return 0
+         end",
+    );
+    assert_eq!(run.process(), Ok(Outcome::Done));
+}
