@@ -6,6 +6,7 @@ use clap::{Parser, Subcommand};
 
 use crate::demo::DemoOptions;
 use crate::dlq_command::DlqCommand;
+use crate::lua_command::LuaCommand;
 use crate::store::Whence;
 use crate::stream_command::StreamCommand;
 
@@ -41,6 +42,8 @@ pub(crate) enum Command {
     Dlq(Whence, DlqCommand),
     /// Have scripts loaded anew.
     Reload(Whence),
+    /// Try out scripts; with what --config was given.
+    Lua(Vec<PathBuf>, LuaCommand),
 }
 
 /// A command line that is not to be run: help, or an error.
@@ -53,7 +56,7 @@ pub(crate) struct Usage {
 }
 
 /// Where the configuration lies if nothing is said.
-const CONFIG: &str = "/etc/hekad.toml";
+pub(crate) const CONFIG: &str = "/etc/hekad.toml";
 
 #[derive(Debug, Parser)]
 #[command(
@@ -62,9 +65,10 @@ const CONFIG: &str = "/etc/hekad.toml";
     after_help = "Flags may be written with one dash, as Heka did: -config=PATH."
 )]
 struct Arguments {
-    /// Configuration file, or directory whose *.toml files are read in the order of their names.
-    #[arg(long, value_name = "PATH", default_value = CONFIG, global = true)]
-    config: PathBuf,
+    /// Configuration file, or directory whose *.toml files are read in the order of their names; /etc/hekad.toml if nothing
+    /// is said.
+    #[arg(long, value_name = "PATH", global = true)]
+    config: Vec<PathBuf>,
     /// Prints the version.
     #[arg(long)]
     version: bool,
@@ -130,6 +134,11 @@ enum Subcommands {
         #[command(flatten)]
         base_dir: BaseDir,
     },
+    /// Tries out Lua scripts without a daemon.
+    Lua {
+        #[command(subcommand)]
+        command: LuaCommand,
+    },
 }
 
 /// Where the daemon keeps its files, for commands that need no configuration.
@@ -160,24 +169,26 @@ pub(crate) fn parse(arguments: Vec<String>) -> Result<Command, Usage> {
     if parsed.version {
         return Ok(Command::Version);
     }
+    let configs = parsed.config;
+    // Of several the last one counts, as Go has it.
+    let config = configs.last().cloned().unwrap_or_else(|| CONFIG.into());
     Ok(match parsed.command {
-        None => Command::Run { config: parsed.config },
+        None => Command::Run { config },
         Some(Subcommands::Check { path, json }) => {
-            Command::Check { config: path.unwrap_or(parsed.config), json }
+            Command::Check { config: path.unwrap_or(config), json }
         }
         Some(Subcommands::Demo { rate, seconds, max, write_config, force }) => {
             Command::Demo(DemoOptions { rate, seconds, max, write_config, force })
         }
         Some(Subcommands::Plugins { json, describe }) => Command::Plugins { json, describe },
         Some(Subcommands::Stream { base_dir, command }) => {
-            Command::Stream(base_dir.or_config(parsed.config), command)
+            Command::Stream(base_dir.or_config(config), command)
         }
         Some(Subcommands::Dlq { base_dir, command }) => {
-            Command::Dlq(base_dir.or_config(parsed.config), command)
+            Command::Dlq(base_dir.or_config(config), command)
         }
-        Some(Subcommands::Reload { base_dir }) => {
-            Command::Reload(base_dir.or_config(parsed.config))
-        }
+        Some(Subcommands::Reload { base_dir }) => Command::Reload(base_dir.or_config(config)),
+        Some(Subcommands::Lua { command }) => Command::Lua(configs, command),
     })
 }
 

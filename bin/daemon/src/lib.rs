@@ -9,6 +9,7 @@ mod demo;
 mod describe;
 mod dlq_command;
 mod log;
+mod lua_command;
 mod moment;
 mod pid;
 mod plugins;
@@ -45,6 +46,7 @@ pub fn main(arguments: Vec<String>) -> ExitCode {
         Command::Demo(options) => demo::demo(options),
         Command::Stream(whence, command) => stream_command::run(&whence, &command),
         Command::Dlq(whence, command) => dlq_command::run(&whence, &command),
+        Command::Lua(configs, command) => lua_command::run(&configs, &command),
         Command::Reload(whence) => store::reload(&whence),
         Command::Plugins { json, describe } => describe::plugins(json, describe.as_deref()),
     };

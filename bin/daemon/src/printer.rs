@@ -86,7 +86,8 @@ fn start<E: Plugin + Encoder>(
     Ok(Box::new(E::start(config, context)?))
 }
 
-fn context(names: &Arc<NameRegistry>, message_bytes_max: usize) -> StartContext {
+/// What a plugin is started with outside of a daemon.
+pub(crate) fn context(names: &Arc<NameRegistry>, message_bytes_max: usize) -> StartContext {
     StartContext {
         name: "hekad".into(),
         names: Arc::clone(names),

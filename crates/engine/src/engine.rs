@@ -249,16 +249,16 @@ async fn shutdown(
     give_up_all(handles);
     let letters = shared.context.letters.clone();
     let written = durable::close(&shared.stream, letters, timeout).await;
-    let undelivered = tell_undelivered(&handles.consumers.all(), written);
+    let undelivered = tell_undelivered(shared, &handles.consumers.all(), written);
     tracing::info!(undelivered, "shutdown complete");
     let failed = shared.exit_code();
     Exit { code: if failed == 0 && undelivered > 0 { 1 } else { failed }, undelivered }
 }
 
 /// Tells what was not delivered; returns the number of messages that are neither delivered nor on disk.
-fn tell_undelivered(consumers: &[ConsumerHandle], written: bool) -> u64 {
+fn tell_undelivered(shared: &Shared, consumers: &[ConsumerHandle], written: bool) -> u64 {
     let mut undelivered = 0;
-    for handle in consumers {
+    for handle in consumers.iter().filter(|handle| !shared.has_ended(&handle.consumer)) {
         let lost = handle.consumer.counts().dropped(DropReason::Stopped);
         if lost > 0 {
             tracing::warn!(plugin = &*handle.name, messages = lost, "not delivered before the end");

@@ -35,6 +35,7 @@ pub(crate) struct FilterRunner {
     pub(crate) consumer: Arc<Consumer>,
     retries: Retries,
     can_exit: bool,
+    is_loaded: bool,
     ticker_interval: Option<Duration>,
     counts: Arc<PluginCounts>,
     ledger: Arc<SourceCounts>,
@@ -79,6 +80,7 @@ impl FilterRunner {
             consumer: Arc::clone(&handle.consumer),
             retries: rules.common.retries,
             can_exit: rules.can_exit(),
+            is_loaded: handle.is_loaded,
             ticker_interval: rules.ticker_interval(),
             counts: Arc::clone(&handle.counts),
             ledger: Arc::clone(&handle.injected),
@@ -177,7 +179,12 @@ impl FilterRunner {
         // One that was unloaded may end in any way.
         let can_exit = self.can_exit || self.consumer.is_closed() && !shared.stopping();
         let plugin = (&*self.name, self.type_name, can_exit);
-        shared.consumer_gone(&self.consumer, plugin, gone)
+        let removed = shared.consumer_gone(&self.consumer, plugin, gone);
+        // One that is loaded on the way leaves the report as well.
+        if removed && gone.at_its_wish && !self.is_loaded {
+            shared.filter_ended(&self.consumer);
+        }
+        removed
     }
 
     /// Runs one instance to its end: the one that is there, or else a new one.

@@ -5,16 +5,18 @@ use std::time::{Duration, Instant};
 
 use heka_config::Retries;
 use heka_plugin::{
-    FeedMaker, Input, InputContext, InputCounts, LimitedLog, PluginCounts, Prepared, Reporter,
-    StartContext,
+    FeedMaker, Input, InputContext, InputCounts, InputError, LimitedLog, PluginCounts, Prepared,
+    Reporter, StartContext,
 };
 
+use crate::own_messages;
 use crate::shared::Shared;
 use crate::supervise::{Backoff, panic_text, start_guarded};
 
 /// An input, ready to run.
 pub(crate) struct InputRunner {
     pub(crate) name: Arc<str>,
+    pub(crate) type_name: &'static str,
     pub(crate) prepared: Arc<dyn Prepared<dyn Input>>,
     pub(crate) feeds: Arc<FeedMaker>,
     pub(crate) retries: Retries,
@@ -50,15 +52,19 @@ impl InputRunner {
                 Some(input) => self.run_once(input, &shared).await,
                 None => match start_guarded(|| self.prepared.start(&self.context)) {
                     Ok(input) => self.run_once(input, &shared).await,
-                    Err(error) => Err(error.to_string()),
+                    Err(error) => Err(InputError::Start(error)),
                 },
             };
             if shared.stopping() {
                 return;
             }
-            let Err(error) = outcome else {
-                self.finished(&shared);
-                return;
+            let error = match outcome {
+                Ok(()) => return self.finished(&shared),
+                Err(InputError::Exit(why)) => {
+                    tracing::error!(plugin = &*self.name, error = why, "has ended for good");
+                    return self.gone(&shared, &why);
+                }
+                Err(error) => error.to_string(),
             };
             self.plugin_counts.restarts.add(1);
             backoff.ran_for(began.elapsed());
@@ -66,7 +72,8 @@ impl InputRunner {
             tracing::error!(plugin = &*self.name, error, "input failed");
             if !backoff.wait(&mut stop).await {
                 if !shared.stopping() {
-                    self.given_up(&shared, &error);
+                    tracing::error!(plugin = &*self.name, error, "max retries exceeded");
+                    self.gone(&shared, &error);
                 }
                 return;
             }
@@ -74,15 +81,15 @@ impl InputRunner {
         }
     }
 
-    async fn run_once(&self, mut input: Box<dyn Input>, shared: &Shared) -> Result<(), String> {
+    async fn run_once(&self, mut input: Box<dyn Input>, shared: &Shared) -> Result<(), InputError> {
         let mut context = self.input_context(shared);
         // A task of its own, so that a panic ends in the join.
         let task = tokio::spawn(async move { input.run(&mut context).await });
         match task.await {
-            Ok(result) => result.map_err(|error| error.to_string()),
+            Ok(result) => result,
             Err(error) => {
                 self.plugin_counts.panics.add(1);
-                Err(format!("panicked: {}", panic_text(error)))
+                Err(InputError::Failed(format!("panicked: {}", panic_text(error))))
             }
         }
     }
@@ -95,9 +102,11 @@ impl InputRunner {
         }
     }
 
-    fn given_up(&self, shared: &Shared, error: &str) {
-        tracing::error!(plugin = &*self.name, error, "max retries exceeded");
-        if !self.can_exit {
+    /// It ended by an error, and is not started again.
+    fn gone(&self, shared: &Shared, error: &str) {
+        if self.can_exit {
+            own_messages::announce(shared, &self.name, self.type_name, error);
+        } else {
             tracing::error!(plugin = &*self.name, "has stopped, shutting down");
             shared.request_shutdown(1);
         }

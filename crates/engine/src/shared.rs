@@ -22,6 +22,8 @@ pub(crate) struct Shared {
     /// A plugin asked for the shutdown.
     pub(crate) wanted: Notify,
     routes: Mutex<Vec<Route>>,
+    /// Filters that ended by themselves: what they did not see is told then, and no fault of the shutdown.
+    ended: Mutex<Vec<Arc<Consumer>>>,
     exit_code: AtomicI32,
     failed: AtomicBool,
 }
@@ -66,6 +68,7 @@ impl Shared {
             abandon: StopSwitch::new().0,
             wanted: Notify::new(),
             routes: Mutex::default(),
+            ended: Mutex::default(),
             exit_code: AtomicI32::new(0),
             failed: AtomicBool::new(false),
         })
@@ -145,6 +148,17 @@ impl Shared {
         }
         tracing::error!(plugin = name, lost, "removed, what it had in memory is dropped");
         true
+    }
+
+    /// A filter ended by itself, and the daemon goes on.
+    pub(crate) fn filter_ended(&self, consumer: &Arc<Consumer>) {
+        self.ended.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(consumer));
+    }
+
+    /// True if it is a filter that ended by itself.
+    pub(crate) fn has_ended(&self, consumer: &Arc<Consumer>) -> bool {
+        let ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
+        ended.iter().any(|it| Arc::ptr_eq(it, consumer))
     }
 
     /// Nothing is routed to a consumer any more, and it is closed.

@@ -198,6 +198,7 @@ impl<'a> Starter<'a> {
             };
             let runner = InputRunner {
                 name: Arc::clone(&handle.name),
+                type_name: part.part.def.name,
                 prepared: Arc::clone(&part.part.prepared),
                 feeds,
                 retries: part.common.retries,

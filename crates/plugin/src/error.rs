@@ -40,7 +40,7 @@ impl fmt::Display for StartError {
 
 impl Error for StartError {}
 
-/// An input ended with an error; it is started again as its retry policy says.
+/// An input ended with an error; it is started again as its retry policy says, but after [`InputError::Exit`].
 #[derive(Debug, thiserror::Error)]
 pub enum InputError {
     /// Something outside failed.
@@ -60,6 +60,9 @@ pub enum InputError {
     /// Something else, in words.
     #[error("{0}")]
     Failed(String),
+    /// It ends for good, for this reason. The daemon goes on without it where its section's `can_exit` allows, else it stops.
+    #[error("{0}")]
+    Exit(String),
 }
 
 impl InputError {

@@ -11,6 +11,11 @@ use crate::{FilterError, LimitedLog, PluginCounts};
 
 /// Looks at messages and injects others.
 pub trait Filter: Send {
+    /// Called once, before anything but [`restore`](Self::restore): the time to say how it reports on itself.
+    fn begin(&mut self, context: &mut FilterContext) {
+        let _context = context;
+    }
+
     /// Looks at a delivery. The runner acknowledges it after that.
     ///
     /// # Errors

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use heka_message::Record;
-use heka_plugin::{StartContext, StartError};
+use heka_plugin::{LimitedLog, StartContext, StartError};
 use heka_sandbox::{Ended, Exchange, Injected, Kind, Refusal, Sandbox, Script, Settings, embedded};
 
 use crate::config::{OnTermination, SandboxConfig};
@@ -19,9 +19,11 @@ use crate::stats::Stats;
 
 /// Longest script in bytes.
 const SCRIPT_BYTES_MAX: u64 = 16 << 20;
-/// So many failures within [`FAILURE_WINDOW_NS`] set a script aside.
+/// So many failures within [`FAILURE_WINDOW_NS`] set a script aside, unless most of its calls between them went well.
 const FAILURES_MAX: usize = 5;
 const FAILURE_WINDOW_NS: i64 = 60_000_000_000;
+/// Calls for each failure that make it one of a few: what a new instance costs is then little beside them.
+const CALLS_PER_FAILURE: u64 = 100;
 /// So long is it set aside.
 const QUARANTINE_NS: i64 = 60_000_000_000;
 /// Calls between two looks at the clock, for data that is saved while the plugin works.
@@ -54,8 +56,14 @@ pub(crate) struct Instance {
     file: Option<PreservedFile>,
     /// The generation of scripts that was looked at.
     generation: u64,
-    failures: VecDeque<i64>,
+    /// When the last ones were, and calls before them.
+    failures: VecDeque<(i64, u64)>,
     quarantined_until_ns: i64,
+    /// What the script had gathered when it was set aside.
+    aside: Option<Vec<u8>>,
+    /// Failures that get no line of their own are counted.
+    log: LimitedLog,
+    all_calls: u64,
     calls: u32,
     saved_at_ns: i64,
     unsaved: bool,
@@ -106,6 +114,9 @@ impl Instance {
             generation: context.reload.generation(),
             failures: VecDeque::new(),
             quarantined_until_ns: i64::MIN,
+            aside: None,
+            log: LimitedLog::default(),
+            all_calls: 0,
             calls: 0,
             saved_at_ns: context.clock.now_ns(),
             unsaved: false,
@@ -120,6 +131,17 @@ impl Instance {
         Sandbox::start(&self.settings, &self.script, data, &mut exchange).map_err(start_error)
     }
 
+    /// As [`make`](Self::make), but that data which cannot be restored does not keep the script from starting.
+    fn make_with(&self, data: Option<&[u8]>) -> Result<Sandbox, StartError> {
+        match self.make(data) {
+            Err(error) if data.is_some() => {
+                tracing::error!(plugin = &*self.context.name, %error, "data not taken over");
+                self.make(None)
+            }
+            made => made,
+        }
+    }
+
     /// The sandbox, after a look whether its script is to be loaded anew; `None` while it is set aside.
     #[inline]
     pub(crate) fn ready(&mut self) -> Option<&mut Sandbox> {
@@ -130,6 +152,7 @@ impl Instance {
             self.end_quarantine();
         }
         self.unsaved = true;
+        self.all_calls += 1;
         self.sandbox.as_mut()
     }
 
@@ -154,14 +177,13 @@ impl Instance {
                 return;
             }
         };
-        let data = self.sandbox.as_mut().map(Sandbox::preserve);
-        let data = match data {
+        let data = match self.sandbox.as_mut().map(Sandbox::preserve) {
             Some(Ok(data)) => Some(data),
             Some(Err(error)) => {
                 tracing::warn!(plugin, %error, "data is not taken over to the new script");
                 None
             }
-            None => None,
+            None => self.aside.take(),
         };
         let old = std::mem::replace(&mut self.script, script);
         match self.make(data.as_deref()) {
@@ -189,10 +211,20 @@ impl Instance {
         let Some(sandbox) = &self.sandbox else { return };
         let usage = sandbox.usage();
         self.stats.set_usage(&usage);
+        // The first few of a series are all told: then a script is set aside, or fails now and then only.
+        let now_ns = self.context.clock.now_ns();
+        let missed = match self.failures.len() < FAILURES_MAX {
+            true => 0,
+            false => match self.log.event(now_ns) {
+                Some(missed) => missed,
+                None => return,
+            },
+        };
         let path = postmortem::write(&self.context, &self.script.name, ended, &usage, record);
         let path = path.map(|path| path.display().to_string()).unwrap_or_default();
         let plugin = &*self.context.name;
-        tracing::error!(plugin, error = ended.text(), postmortem = path, "script terminated");
+        let error = ended.text();
+        tracing::error!(plugin, error, postmortem = path, missed, "script terminated");
     }
 
     /// The script has ended: tells it, keeps what is left of it, and does what the policy says.
@@ -208,28 +240,33 @@ impl Instance {
             return After::Exit;
         }
         let now_ns = self.context.clock.now_ns();
-        self.failures.push_back(now_ns);
-        self.failures.retain(|at| now_ns.saturating_sub(*at) < FAILURE_WINDOW_NS);
-        if self.failures.len() >= FAILURES_MAX {
-            self.quarantine(now_ns);
+        if self.fails_too_often(now_ns) {
+            self.quarantine(now_ns, data);
             return After::Quarantined;
         }
-        // Data that cannot be restored must not keep the script from starting.
-        let made = match self.make(data.as_deref()) {
-            Err(_) if data.is_some() => self.make(None),
-            made => made,
-        };
-        match made {
+        match self.make_with(data.as_deref()) {
             Ok(sandbox) => {
                 self.sandbox = Some(sandbox);
                 After::Restarted
             }
             Err(error) => {
                 tracing::error!(plugin = &*self.context.name, %error, "script not restarted");
-                self.quarantine(now_ns);
+                self.quarantine(now_ns, data);
                 After::Quarantined
             }
         }
+    }
+
+    /// Notes a failure; true if there were too many of late.
+    fn fails_too_often(&mut self, now_ns: i64) -> bool {
+        self.failures.push_back((now_ns, self.all_calls));
+        self.failures.retain(|(at, _)| now_ns.saturating_sub(*at) < FAILURE_WINDOW_NS);
+        if self.failures.len() > FAILURES_MAX {
+            self.failures.pop_front();
+        }
+        let Some((_, calls)) = self.failures.front() else { return false };
+        self.failures.len() >= FAILURES_MAX
+            && self.all_calls - calls < CALLS_PER_FAILURE * (FAILURES_MAX as u64 - 1)
     }
 
     /// What the ended script had gathered, for the next instance.
@@ -252,8 +289,10 @@ impl Instance {
         }
     }
 
-    fn quarantine(&mut self, now_ns: i64) {
+    /// Sets the script aside; its data waits with it.
+    fn quarantine(&mut self, now_ns: i64, data: Option<Vec<u8>>) {
         self.sandbox = None;
+        self.aside = data;
         self.failures.clear();
         self.quarantined_until_ns = now_ns.saturating_add(QUARANTINE_NS);
         let seconds = QUARANTINE_NS / 1_000_000_000;
@@ -266,14 +305,15 @@ impl Instance {
         if now_ns < self.quarantined_until_ns {
             return;
         }
-        match self.make(None) {
+        let data = self.aside.take();
+        match self.make_with(data.as_deref()) {
             Ok(sandbox) => {
                 tracing::info!(plugin = &*self.context.name, "script started again");
                 self.sandbox = Some(sandbox);
             }
             Err(error) => {
                 tracing::error!(plugin = &*self.context.name, %error, "script not restarted");
-                self.quarantine(now_ns);
+                self.quarantine(now_ns, data);
             }
         }
     }
@@ -292,16 +332,17 @@ impl Instance {
     /// # Errors
     /// If it cannot be saved.
     pub(crate) fn data(&mut self) -> Result<Vec<u8>, String> {
-        match &mut self.sandbox {
-            Some(sandbox) => sandbox.preserve().map_err(|error| error.to_string()),
-            None => Err("the script has ended".to_owned()),
+        match (&mut self.sandbox, &self.aside) {
+            (Some(sandbox), _) => sandbox.preserve().map_err(|error| error.to_string()),
+            (None, Some(data)) => Ok(data.clone()),
+            (None, None) => Err("the script has ended".to_owned()),
         }
     }
 
     /// Writes the script's data to its file, where it is preserved and something happened since.
     pub(crate) fn preserve(&mut self) {
         let Some(file) = self.file.clone().filter(|_| self.unsaved) else { return };
-        if self.sandbox.as_ref().is_none_or(Sandbox::is_closed) {
+        if self.sandbox.as_ref().is_none_or(Sandbox::is_closed) && self.aside.is_none() {
             return; // What was preserved before stays.
         }
         let plugin = Arc::clone(&self.context.name);
@@ -362,11 +403,15 @@ fn start_error(error: heka_sandbox::StartError) -> StartError {
     }
 }
 
+fn load_script(config: &SandboxConfig, context: &StartContext) -> Result<Script, StartError> {
+    find_script(config, context).map_err(start_error)
+}
+
 /// The script's text: of its file, or what ships with the daemon.
-pub(crate) fn load_script(
+pub(crate) fn find_script(
     config: &SandboxConfig,
     context: &StartContext,
-) -> Result<Script, StartError> {
+) -> Result<Script, heka_sandbox::StartError> {
     let path = context.in_share_dir(&config.filename);
     let error = match read_script(&path) {
         Ok(source) => {
@@ -379,7 +424,7 @@ pub(crate) fn load_script(
     {
         return Ok(Script { name: config.filename.clone(), source: source.into_owned().into() });
     }
-    Err(start_error(heka_sandbox::StartError::Open { path, source: error }))
+    Err(heka_sandbox::StartError::Open { path, source: error })
 }
 
 fn read_script(path: &PathBuf) -> std::io::Result<Vec<u8>> {

@@ -19,6 +19,7 @@ mod stats;
 mod test_support;
 #[cfg(test)]
 mod tests;
+mod trial;
 
 pub use config::{OnTermination, SandboxConfig};
 pub use sandbox_decoder::SandboxDecoder;
@@ -27,3 +28,4 @@ pub use sandbox_filter::SandboxFilter;
 pub use sandbox_input::SandboxInput;
 pub use sandbox_manager_filter::{SandboxManagerFilter, SandboxManagerFilterConfig};
 pub use sandbox_output::SandboxOutput;
+pub use trial::{Called, Made, Trial, TrialOptions};

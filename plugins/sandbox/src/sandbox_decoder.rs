@@ -50,16 +50,24 @@ pub struct SandboxDecoder {
 }
 
 /// One record on its way.
-struct Decoding<'a, 'b> {
-    record: &'a mut RecordBuilder<'b>,
+pub(crate) struct Decoding<'a, 'b> {
+    pub(crate) record: &'a mut RecordBuilder<'b>,
     wire: &'a mut MessageDecoder,
     zone: Option<&'a Location>,
-    injected: usize,
+    pub(crate) injected: usize,
     /// The message being built is half of one.
-    broken: bool,
+    pub(crate) broken: bool,
 }
 
-impl Decoding<'_, '_> {
+impl<'a, 'b> Decoding<'a, 'b> {
+    pub(crate) fn new(
+        record: &'a mut RecordBuilder<'b>,
+        wire: &'a mut MessageDecoder,
+        zone: Option<&'a Location>,
+    ) -> Self {
+        Self { record, wire, zone, injected: 0, broken: false }
+    }
+
     /// Makes room for another message: the first one is the record itself.
     fn next(&mut self) -> Result<(), Refusal> {
         if self.broken {
@@ -130,13 +138,7 @@ impl Decoder for SandboxDecoder {
         let Some(sandbox) = self.instance.ready() else {
             return Err(DecodeError::new("the script failed too often and is set aside"));
         };
-        let mut decoding = Decoding {
-            record,
-            wire: &mut self.wire,
-            zone: self.zone.as_ref(),
-            injected: 0,
-            broken: false,
-        };
+        let mut decoding = Decoding::new(record, &mut self.wire, self.zone.as_ref());
         let outcome = sandbox.process_message(None, &mut decoding);
         let (injected, broken) = (decoding.injected, decoding.broken);
         let error = match outcome {

@@ -11,7 +11,7 @@ use crate::instance::Instance;
 use crate::sandbox_decoder::zone_of;
 
 /// The status that says: nothing to send, and no error.
-const NOTHING: i32 = -2;
+pub(crate) const NOTHING: i32 = -2;
 
 impl Plugin for SandboxEncoder {
     const NAME: &'static str = "SandboxEncoder";
@@ -34,7 +34,7 @@ pub struct SandboxEncoder {
 }
 
 /// One message on its way.
-struct Encoding<'a> {
+pub(crate) struct Encoding<'a> {
     record: &'a Record<'a>,
     made: &'a mut Vec<u8>,
     has_made: bool,
@@ -43,7 +43,23 @@ struct Encoding<'a> {
     copy: Option<BatchBuilder>,
 }
 
-impl Encoding<'_> {
+impl<'a> Encoding<'a> {
+    pub(crate) fn new(
+        record: &'a Record<'a>,
+        made: &'a mut Vec<u8>,
+        context: &'a StartContext,
+    ) -> Self {
+        Self { record, made, has_made: false, context, copy: None }
+    }
+
+    /// What an encoder whose script is done gives out.
+    pub(crate) fn finish(&self, out: &mut Vec<u8>) {
+        match self.has_made {
+            true => out.extend_from_slice(self.made),
+            false => self.current(|record| heka_wire::encode_message(record, out)),
+        }
+    }
+
     fn current<R>(&self, look: impl FnOnce(&Record<'_>) -> R) -> R {
         let changed = self.copy.as_ref().and_then(|copy| copy.committed(copy.len() - 1));
         look(changed.as_ref().unwrap_or(self.record))
@@ -91,21 +107,11 @@ impl Encoder for SandboxEncoder {
         let Some(sandbox) = self.instance.ready() else {
             return Err(EncodeError::new("the script failed too often and is set aside"));
         };
-        let mut encoding = Encoding {
-            record,
-            made: &mut self.made,
-            has_made: false,
-            context: &self.context,
-            copy: None,
-        };
+        let mut encoding = Encoding::new(record, &mut self.made, &self.context);
         let outcome = sandbox.process_message(Some(record), &mut encoding);
         let outcome = match outcome {
-            Ok(Outcome::Done) if encoding.has_made => {
-                out.bytes().extend_from_slice(encoding.made);
-                Ok(Encode::Done)
-            }
             Ok(Outcome::Done) => {
-                encoding.current(|record| heka_wire::encode_message(record, out.bytes()));
+                encoding.finish(out.bytes());
                 Ok(Encode::Done)
             }
             Ok(Outcome::Refused { status: NOTHING, .. }) => Ok(Encode::Nothing),

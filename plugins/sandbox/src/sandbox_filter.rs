@@ -55,7 +55,6 @@ impl SandboxFilter {
             timer_at_stop: config.timer_event_on_shutdown,
             times_all: config.profile || managed,
             managed,
-            reports: false,
         })
     }
 }
@@ -73,8 +72,6 @@ pub struct SandboxFilter {
     timer_at_stop: bool,
     times_all: bool,
     managed: bool,
-    /// The report has been set up.
-    reports: bool,
 }
 
 /// One call.
@@ -119,22 +116,33 @@ impl Exchange for Injecting<'_> {
     fn inject(&mut self, injected: Injected<'_>) -> Result<(), Refusal> {
         let (name, hostname) = (Arc::clone(&self.context.name), Arc::clone(&self.context.hostname));
         self.with_record(|record, wire, scratch| {
-            match injected {
-                Injected::Payload { payload_type, name, text } => {
-                    record.message_type(PAYLOAD_TYPE);
-                    add_payload(record, payload_type, name, text);
-                }
-                Injected::Message(message) | Injected::Encoded(message) => {
-                    wire.decode(message, record).map_err(|_| Refusal::Undecodable)?;
-                    scratch.clear();
-                    scratch.extend_from_slice(TYPE_PREFIX);
-                    scratch.extend_from_slice(record.view().record().message_type());
-                    record.message_type(&*scratch).logger(&*name).hostname(&*hostname);
-                }
-            }
-            Ok(())
+            fill(record, wire, scratch, (&name, &hostname), injected)
         })
     }
+}
+
+/// Makes a message of what a filter's script injects; `by` are the names of filter and host.
+pub(crate) fn fill(
+    record: &mut RecordBuilder<'_>,
+    wire: &mut MessageDecoder,
+    scratch: &mut Vec<u8>,
+    by: (&str, &str),
+    injected: Injected<'_>,
+) -> Result<(), Refusal> {
+    match injected {
+        Injected::Payload { payload_type, name, text } => {
+            record.message_type(PAYLOAD_TYPE);
+            add_payload(record, payload_type, name, text);
+        }
+        Injected::Message(message) | Injected::Encoded(message) => {
+            wire.decode(message, record).map_err(|_| Refusal::Undecodable)?;
+            scratch.clear();
+            scratch.extend_from_slice(TYPE_PREFIX);
+            scratch.extend_from_slice(record.view().record().message_type());
+            record.message_type(&*scratch).logger(by.0).hostname(by.1);
+        }
+    }
+    Ok(())
 }
 
 impl SandboxFilter {
@@ -144,7 +152,10 @@ impl SandboxFilter {
         context: &mut FilterContext,
     ) -> Result<(), FilterError> {
         self.loops = record.loops();
-        let Some(sandbox) = self.instance.ready() else { return Ok(()) };
+        let Some(sandbox) = self.instance.ready() else {
+            self.instance.stats.refuse();
+            return Ok(());
+        };
         let left = context.process_inject_max;
         let mut exchange = Injecting {
             context,
@@ -263,23 +274,19 @@ impl SandboxFilter {
             tracing::error!(plugin = &*name, %error, "message not injected");
         }
     }
-
-    fn report_to(&mut self, context: &FilterContext) {
-        if !self.reports {
-            self.reports = true;
-            let stats = Arc::clone(&self.instance.stats);
-            context.reporter.set(move |report| stats.report(report));
-        }
-    }
 }
 
 impl Filter for SandboxFilter {
+    fn begin(&mut self, context: &mut FilterContext) {
+        let stats = Arc::clone(&self.instance.stats);
+        context.reporter.set(move |report| stats.report(report));
+    }
+
     fn process(
         &mut self,
         delivery: &Delivery,
         context: &mut FilterContext,
     ) -> Result<(), FilterError> {
-        self.report_to(context);
         for record in delivery.records() {
             let timing = self.instance.stats.begin(self.times_all);
             let done = self.record(&record, context);
@@ -306,7 +313,6 @@ impl Filter for SandboxFilter {
     }
 
     fn timer(&mut self, context: &mut FilterContext) -> Result<(), FilterError> {
-        self.report_to(context);
         self.tick(context)
     }
 

@@ -154,6 +154,8 @@ struct Making {
     runtime: Handle,
     stopper: Stopper,
     stats: Arc<Stats>,
+    /// The place that the script named last, in an earlier run or in this one.
+    place: Option<ConfigValue>,
     failed: Option<InputError>,
 }
 
@@ -176,6 +178,7 @@ impl Exchange for Making {
     }
 
     fn place(&mut self, place: ConfigValue) {
+        self.place = Some(place.clone());
         self.sending.blocking_lock().place = Some(place);
     }
 }
@@ -190,7 +193,6 @@ struct Finished {
 struct Job {
     instance: Instance,
     making: Making,
-    place: Option<ConfigValue>,
     ticker_interval: Option<Duration>,
     restarts: bool,
 }
@@ -210,7 +212,7 @@ impl Job {
     fn calls(&mut self) -> Result<(), InputError> {
         loop {
             let Some(sandbox) = self.instance.ready() else { return Ok(()) };
-            let arguments: Vec<ConfigValue> = self.place.clone().into_iter().collect();
+            let arguments: Vec<ConfigValue> = self.making.place.clone().into_iter().collect();
             let outcome = sandbox.process_message_with(&arguments, None, &mut self.making);
             self.instance.count_call();
             match outcome {
@@ -245,7 +247,7 @@ impl Job {
         match self.restarts {
             // The runner starts it again, as the section's `retries` say.
             true => Err(InputError::Failed(ended.text().to_owned())),
-            false => Ok(()),
+            false => Err(InputError::Exit(ended.text().to_owned())),
         }
     }
 
@@ -284,12 +286,12 @@ impl SandboxInput {
             runtime: Handle::current(),
             stopper: stopper.clone(),
             stats: Arc::clone(&instance.stats),
+            place: self.places.read()?,
             failed: None,
         };
         let job = Job {
             instance,
             making,
-            place: self.places.read()?,
             ticker_interval: context.ticker_interval,
             restarts: self.restarts,
         };

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use heka_config::{CommonConsumer, Problems, Section, parse_config};
+use heka_config::{CommonConsumer, Data, Entry, Problems, Section, Span, parse_config};
 use heka_message::{Record, Value};
 use heka_plugin::{
     Defaults, Delivery, DynamicFilter, FieldProblems, Filter, FilterContext, FilterError,
@@ -18,6 +18,8 @@ use crate::config::SandboxConfig;
 use crate::preservation::plain_name;
 use crate::sandbox_filter::SandboxFilter;
 
+/// Key of a filter's section for the script.
+const FILENAME: &str = "filename";
 /// Type of the messages that say what to do.
 const CONTROL_MATCHER: &str = "Type == 'heka.control.sandbox'";
 /// Type of the message that tells that a filter could not be loaded.
@@ -89,7 +91,6 @@ impl Plugin for SandboxManagerFilter {
             filters,
             running: Arc::default(),
             handled: Arc::default(),
-            reports: false,
         };
         manager.make_folder()?;
         manager.load_saved();
@@ -105,7 +106,6 @@ pub struct SandboxManagerFilter {
     filters: Arc<dyn ManageFilters>,
     running: Arc<AtomicU32>,
     handled: Arc<AtomicU32>,
-    reports: bool,
 }
 
 impl std::fmt::Debug for SandboxManagerFilter {
@@ -207,11 +207,13 @@ impl SandboxManagerFilter {
         if read.sections.is_empty() {
             return Err("there is no section".to_owned());
         }
-        let section: Section = read.sections.remove(0);
+        let mut section: Section = read.sections.remove(0);
         if section.plugin_type != SandboxFilter::NAME {
             let found = &section.plugin_type;
             return Err(format!("Plugin must be a SandboxFilter, received {found}"));
         }
+        let name = format!("{}-{}", plain_name(&self.name), plain_name(&section.name));
+        self.set_filename(&mut section, &name);
         let decoded = section.decode::<CommonConsumer, SandboxConfig>(&mut problems);
         let Some((common, mut config)) = decoded.filter(|_| !problems.has_errors()) else {
             return Err(first_error(&problems));
@@ -220,13 +222,30 @@ impl SandboxManagerFilter {
         let matcher = Matcher::parse(matcher)
             .map(|(matcher, _)| matcher)
             .map_err(|error| format!("cannot read message_matcher: {error}"))?;
-        let name = format!("{}-{}", plain_name(&self.name), plain_name(&section.name));
-        config.filename = self.file(&name, "lua").display().to_string();
         config.module_directory.clone_from(&self.config.module_directory);
         config.memory_limit = self.config.memory_limit;
         config.instruction_limit = self.config.instruction_limit;
         config.output_limit = self.config.output_limit;
         Ok(Wanted { name, config, common, matcher })
+    }
+
+    /// The script comes with the message, whatever the section says.
+    fn set_filename(&self, section: &mut Section, name: &str) {
+        let table = &mut section.table;
+        let given: Vec<String> = table
+            .iter()
+            .map(|entry| entry.key.clone())
+            .filter(|key| key.eq_ignore_ascii_case(FILENAME))
+            .collect();
+        for key in given {
+            table.remove(&key);
+        }
+        let path = self.file(name, "lua").display().to_string();
+        let value = heka_config::Value { data: Data::String(path), span: Span::NONE };
+        let entry = Entry { key: FILENAME.to_owned(), key_span: Span::NONE, value };
+        if table.insert(entry).is_err() {
+            tracing::debug!(plugin = &*self.name, "the section keeps its filename");
+        }
     }
 
     fn start_filter(&self, wanted: Wanted) -> Result<(), StartError> {
@@ -317,18 +336,6 @@ impl SandboxManagerFilter {
             other => tracing::warn!(plugin = &*context.name, action = other, "unknown action"),
         }
     }
-
-    fn report_to(&mut self, context: &FilterContext) {
-        if self.reports {
-            return;
-        }
-        self.reports = true;
-        let (running, handled) = (Arc::clone(&self.running), Arc::clone(&self.handled));
-        context.reporter.set(move |report| {
-            report.count("RunningFilters", running.load(Ordering::Relaxed).into());
-            report.count("ProcessMessageCount", handled.load(Ordering::Relaxed).into());
-        });
-    }
 }
 
 fn first_error(problems: &Problems) -> String {
@@ -369,12 +376,19 @@ fn announce(error: &str, loops: u8, context: &mut FilterContext) {
 }
 
 impl Filter for SandboxManagerFilter {
+    fn begin(&mut self, context: &mut FilterContext) {
+        let (running, handled) = (Arc::clone(&self.running), Arc::clone(&self.handled));
+        context.reporter.set(move |report| {
+            report.count("RunningFilters", running.load(Ordering::Relaxed).into());
+            report.count("ProcessMessageCount", handled.load(Ordering::Relaxed).into());
+        });
+    }
+
     fn process(
         &mut self,
         delivery: &Delivery,
         context: &mut FilterContext,
     ) -> Result<(), FilterError> {
-        self.report_to(context);
         for record in delivery.records() {
             self.handled.fetch_add(1, Ordering::Relaxed);
             self.control(&record, context);

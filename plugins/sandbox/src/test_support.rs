@@ -124,14 +124,14 @@ pub(crate) struct Filtering {
 impl Filtering {
     pub(crate) fn of(script: &str, config: &SandboxConfig) -> Self {
         let world = World::new(script);
-        let filter = SandboxFilter::start(config, &world.context).unwrap();
+        let mut filter = SandboxFilter::start(config, &world.context).unwrap();
         let names = Arc::clone(&world.context.names);
         let clock = Arc::clone(&world.context.clock);
         let stream = Stream::new(64 << 20, names, Arc::clone(&clock));
         let consumer = Consumer::new(ConsumerOptions::new("tested"));
         let matcher = Matcher::parse("TRUE").unwrap().0;
         stream.set_routes(&[Route { matcher, consumer: Arc::clone(&consumer) }]).unwrap();
-        let context = FilterContext {
+        let mut context = FilterContext {
             name: "tested".into(),
             clock,
             names: Arc::clone(&world.context.names),
@@ -149,6 +149,7 @@ impl Filtering {
             log: LimitedLog::default(),
             injected: None,
         };
+        filter.begin(&mut context);
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         Self { world, filter, context, stream, consumer, runtime }
     }

@@ -81,7 +81,12 @@ fn is_allowed(from: &str, arrow: &Arrow) -> bool {
         ("plugins", Some(library)) => {
             FOR_PLUGINS.contains(&library) || (arrow.dev && FOR_PLUGIN_TESTS.contains(&library))
         }
-        ("bin", _) => library.is_some() || arrow.to.starts_with("plugins/"),
+        // A test may run one program against another.
+        ("bin", _) => {
+            library.is_some()
+                || arrow.to.starts_with("plugins/")
+                || arrow.dev && arrow.to.starts_with("bin/")
+        }
         _ => false,
     }
 }

@@ -1,5 +1,5 @@
 //! The real binary from outside: data in, data out, rotation, failing sinks, crashes, overload, full disks, garbage,
-//! configuration, life, ledger.
+//! configuration, life, ledger, scripts.
 //!
 //! Here: what a user of the daemon sees. Not here: single plugins, whose tests are in their crates. Every test has
 //! a directory and ports of its own, waits with a deadline instead of sleeping, and leaves no process behind.
@@ -25,3 +25,4 @@ mod life;
 mod outputs;
 mod overload;
 mod rotation;
+mod sandbox;

@@ -50,6 +50,7 @@ enum Event {
 impl Driver {
     /// Works until the consumer is closed and drained, or the filter fails or ends.
     pub(super) async fn run(mut self) -> Result<(), FilterError> {
+        self.filter.begin(&mut self.context);
         let result = self.work().await;
         match &result {
             Ok(()) => self.finish().await,

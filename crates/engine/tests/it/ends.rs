@@ -45,6 +45,16 @@ async fn a_filter_that_announces_its_end_is_not_announced_once_more() {
     assert_eq!(lines_of("announced"), ["enough"]);
 }
 
+/// What it leaves unseen is told when it ends, and makes no failure of the daemon's end.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_filter_that_ended_did_not_see_is_not_undelivered() {
+    let lines: Vec<String> = (0..300).map(|number| format!("'{number}'")).collect();
+    let filter = "can_exit = true\nexit_at = \"0\"\n";
+    let running = Running::start(&config("unseen", &format!("[{}]", lines.join(",")), filter));
+    running.until("the end", |_| lines_of("unseen").len() == 2).await;
+    assert_eq!(running.stop().await, DONE);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_filter_that_ends_and_must_not_ends_the_daemon() {
     let filter = "exit_at = \"b\"\nannounces = true\n";

@@ -44,6 +44,21 @@ async fn an_input_that_fails_or_panics_is_started_again() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_input_that_ends_for_good_is_announced_where_it_may_and_else_ends_the_daemon() {
+    let text = config("ends", "['a']", "").replace("lines =", "then = \"exit\"\nlines =");
+    assert_eq!(Running::start(&text).ended().await, Exit { code: 1, undelivered: 0 });
+    let watch = "[watch]\ntype = \"CollectOutput\"\nkey = \"ends.watch\"\nmessage_matcher = \"Type == 'heka.terminated'\"\n";
+    let may = text.replace("lines =", "can_exit = true\nlines =");
+    let running = Running::start(&format!("{may}{watch}"));
+    running.until("the announcement", |_| !lines_of("ends.watch").is_empty()).await;
+    let told = lines_of("ends.watch").concat();
+    assert_eq!(told, "in_ends (type LinesInput) terminated. Error: as told");
+    assert_eq!(running.handles.inputs()[0].plugin_counts.restarts.get(), 0);
+    assert_eq!(running.stop().await, DONE);
+    assert_eq!(lines_of("ends"), ["a", "a"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_input_out_of_retries_ends_the_daemon_unless_it_may_exit() {
     let text = config("tired", "[]", "").replace("lines =", "then = \"fail\"\nlines =");
     let retries = "[in_tired.retries]\nmax_retries = 1\ndelay = \"1ms\"\nmax_jitter = \"0s\"\n";

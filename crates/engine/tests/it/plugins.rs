@@ -78,6 +78,7 @@ impl Input for LinesInput {
             match self.0.then.as_str() {
                 "finish" => return Ok(()),
                 "fail" => return Err(InputError::Failed("as told".to_owned())),
+                "exit" => return Err(InputError::Exit("as told".to_owned())),
                 "panic" => panic!("as told"),
                 _ => context.stop.clone().wait().await,
             }
