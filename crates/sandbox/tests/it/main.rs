@@ -13,6 +13,7 @@ mod library;
 mod limits;
 mod lpeg;
 mod preserve;
+mod real;
 mod recorded;
 mod sketches;
 mod string;
