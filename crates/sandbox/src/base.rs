@@ -46,12 +46,8 @@ unsafe extern "C-unwind" fn pcall(state: *mut lua_State) -> c_int {
         let arguments = mlua_sys::lua_gettop(state) - 1;
         let status = mlua_sys::lua_pcall(state, arguments, LUA_MULTRET, 0);
         caught(state, status);
-        // The results may have taken all the room that there was.
         if mlua_sys::lua_checkstack(state, 1) == 0 {
-            mlua_sys::lua_settop(state, 0);
-            mlua_sys::lua_pushboolean(state, 0);
-            mlua_sys::lua_pushliteral(state, c"stack overflow");
-            return 2;
+            return no_room(state);
         }
         mlua_sys::lua_pushboolean(state, c_int::from(status == 0));
         mlua_sys::lua_insert(state, 1);
@@ -88,17 +84,28 @@ unsafe extern "C-unwind" fn xpcall(state: *mut lua_State) -> c_int {
         mlua_sys::lua_insert(state, 1);
         let status = mlua_sys::lua_pcall(state, 0, LUA_MULTRET, 1);
         caught(state, status);
-        // In place of the handler, so that there is room once it is pushed.
         if mlua_sys::lua_checkstack(state, 1) == 0 {
-            mlua_sys::lua_settop(state, 0);
-            mlua_sys::lua_pushboolean(state, 0);
-            mlua_sys::lua_pushliteral(state, c"stack overflow");
-            return 2;
+            return no_room(state);
         }
         mlua_sys::lua_pushboolean(state, c_int::from(status == 0));
         mlua_sys::lua_replace(state, 1);
         mlua_sys::lua_gettop(state)
     }
+}
+
+/// The results of a protected call took all the room that there was: it counts as failed.
+///
+/// # Safety
+/// As `pcall`.
+#[cold]
+unsafe fn no_room(state: *mut lua_State) -> c_int {
+    // SAFETY: nothing is left on the stack, so that there is room.
+    unsafe {
+        mlua_sys::lua_settop(state, 0);
+        mlua_sys::lua_pushboolean(state, 0);
+        mlua_sys::lua_pushliteral(state, c"stack overflow");
+    }
+    2
 }
 
 /// As Lua's; charges what it copies.

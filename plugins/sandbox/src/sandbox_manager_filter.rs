@@ -280,8 +280,8 @@ impl SandboxManagerFilter {
             return Err((format!("{name} attempted to load more than {most} filters"), false));
         }
         let name = wanted.name.clone();
-        let is_running = self.file(&name, "toml").exists() && self.is_running(&name);
-        if is_running {
+        // Found out here, so that its files are not touched.
+        if self.filters.is_running(&name) {
             return Err((format!("loadSandbox failed: {name} is already running"), true));
         }
         let loaded = write_file(&self.file(&name, "toml"), config.as_bytes())
@@ -292,11 +292,6 @@ impl SandboxManagerFilter {
             self.remove_files(&name);
             (error, true)
         })
-    }
-
-    /// True if a filter of the name runs: it then cannot be loaded, which this finds out without touching its files.
-    fn is_running(&self, name: &str) -> bool {
-        self.filters.is_running(name)
     }
 
     fn unload(&self, section: &str) {
