@@ -20,6 +20,8 @@ pub(crate) struct Case {
     pub(crate) sink: Sink,
     /// Outputs with a matcher each that are added.
     matchers: usize,
+    /// Lua filters that are added, ten for each of ten matchers.
+    filters: usize,
     /// Part of the lines asked for that this case takes: slow cases take fewer.
     pub(crate) lines_divisor: usize,
 }
@@ -52,7 +54,12 @@ pub(crate) enum Sink {
 
 impl Case {
     const fn new(name: &'static str, config: &'static str, feed: Feed, sink: Sink) -> Self {
-        Self { name, config, feed, sink, matchers: 0, lines_divisor: 1 }
+        Self { name, config, feed, sink, matchers: 0, filters: 0, lines_divisor: 1 }
+    }
+
+    const fn filters(name: &'static str, filters: usize) -> Self {
+        let config = include_str!("../../bench/lua_filters.toml");
+        Self { filters, lines_divisor: 4, ..Self::new(name, config, Feed::Tcp, Sink::Nothing) }
     }
 
     const fn matchers(name: &'static str, matchers: usize) -> Self {
@@ -62,7 +69,7 @@ impl Case {
 }
 
 /// All cases.
-pub(crate) const CASES: [Case; 11] = [
+pub(crate) const CASES: [Case; 13] = [
     Case::new("file_to_tcp", include_str!("../../bench/file_to_tcp.toml"), Feed::File, Sink::Lines),
     Case::new("tcp_to_tcp", include_str!("../../bench/tcp_to_tcp.toml"), Feed::Tcp, Sink::Lines),
     Case::new(
@@ -77,6 +84,11 @@ pub(crate) const CASES: [Case; 11] = [
         Feed::File,
         Sink::Lines,
     ),
+    Case {
+        lines_divisor: 4,
+        ..Case::new("file_lua", include_str!("../../bench/file_lua.toml"), Feed::File, Sink::Lines)
+    },
+    Case::filters("lua_filters_100", 100),
     Case::matchers("matchers_10", 10),
     Case::matchers("matchers_100", 100),
     Case::matchers("matchers_1000", 1000),
@@ -124,10 +136,23 @@ impl Case {
             .replace("@IN_NAME@", &name.replace('.', r"\."))
             .replace("@IN_PORT@", &places.in_port.to_string())
             .replace("@OUT_PORT@", &places.out_port.to_string())
-            .replace("@MATCHERS@", &outputs(self.matchers));
+            .replace("@MATCHERS@", &outputs(self.matchers))
+            .replace("@FILTERS@", &filters(self.filters));
         ensure!(!text.contains('@'), "case {} has a place that nothing fills", self.name);
         Ok(text)
     }
+}
+
+/// `count` filters that graph the status of requests, each of those whose address ends in one of the ten digits.
+fn filters(count: usize) -> String {
+    let section = |number: usize| {
+        let digit = number % 10;
+        format!(
+            "\n[graph{number}]\ntype = \"SandboxFilter\"\nfilename = \"lua_filters/http_status.lua\"\n\
+             message_matcher = \"Fields[remote_addr] =~ /{digit}$/\"\n"
+        )
+    };
+    (0..count).map(section).collect()
 }
 
 /// `count` outputs with different matchers, of the four shapes that configurations are full of.
