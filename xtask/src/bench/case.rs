@@ -86,7 +86,12 @@ pub(crate) const CASES: [Case; 13] = [
     ),
     Case {
         lines_divisor: 4,
-        ..Case::new("file_lua", include_str!("../../bench/file_lua.toml"), Feed::File, Sink::Lines)
+        ..Case::new(
+            "file_lua_grammar",
+            include_str!("../../bench/file_lua_grammar.toml"),
+            Feed::File,
+            Sink::Lines,
+        )
     },
     Case::filters("lua_filters_100", 100),
     Case::matchers("matchers_10", 10),
