@@ -121,7 +121,11 @@ fn a_count_is_exact_after_any_number_of_crashes() {
     let all = wait(|| ["count.log", "slow.log"].iter().all(|name| told(name) >= lines as f64));
     let found = [told("count.log"), told("slow.log")];
     assert!(all, "{found:?} of {lines}\n{}", daemon.log());
-    assert!(daemon.stop_well().stderr.contains("poison"));
+    daemon.stop_well();
+    // In whichever run its line came.
+    let failures =
+        std::fs::read_dir(world.path("base/sandbox_postmortem")).map_or(0, Iterator::count);
+    assert!(failures > 0 || lines < 5000, "{lines} lines and no failure");
     assert_counted(&world, "count", lines);
     assert_counted(&world, "slow", lines);
 }
