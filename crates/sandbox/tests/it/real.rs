@@ -15,6 +15,7 @@ const DATA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/data");
 /// Messages that are shown in full.
 const SHOWN: usize = 3;
 
+#[allow(clippy::print_stdout, reason = "says what is skipped")]
 fn real_log(name: &str) -> Option<Vec<u8>> {
     let folder = std::env::var("HEKA_TEST_DATA").unwrap_or_else(|_| DATA.to_owned());
     let path = std::path::Path::new(&folder).join(name);
