@@ -70,7 +70,7 @@ impl SaxWord {
     pub fn from_values(values: &[f64], frames: i64, cardinality: i64) -> Result<Self, Error> {
         let length = i64::try_from(values.len()).unwrap_or(i64::MAX);
         check_dimensions(length, frames, cardinality)?;
-        Ok(word_of(values, values.iter().copied(), frames as usize, cardinality as u8))
+        Ok(word_of(values.iter().copied(), values.len(), frames as usize, cardinality as u8))
     }
 
     /// Reads a word as it is written: letters, and `#` where there is no data.
@@ -204,11 +204,11 @@ impl SaxWindow {
     /// Its word.
     #[must_use]
     pub fn word(&self) -> SaxWord {
-        word_of(&self.values, self.in_order(), self.frames, self.cardinality)
+        word_of(self.in_order(), self.values.len(), self.frames, self.cardinality)
     }
 
     /// Values, the oldest first.
-    fn in_order(&self) -> impl Iterator<Item = f64> {
+    fn in_order(&self) -> impl Iterator<Item = f64> + Clone {
         let (newer, older) = self.values.split_at(self.oldest);
         older.iter().chain(newer).copied()
     }
@@ -248,18 +248,19 @@ fn check_dimensions(values: i64, frames: i64, cardinality: i64) -> Result<(), Er
     Ok(())
 }
 
-/// The word of a series: all its values in any order, and in the order of time.
+/// The word of a series of that many values. The order is that of time for the mean too: a letter at the border of two
+/// bands must not depend on where a window keeps its oldest value.
 fn word_of(
-    values: &[f64],
-    mut in_order: impl Iterator<Item = f64>,
+    mut in_order: impl Iterator<Item = f64> + Clone,
+    values: usize,
     frames: usize,
     cardinality: u8,
 ) -> SaxWord {
-    let (mean, deviation) = mean_and_deviation(values.iter().copied());
+    let (mean, deviation) = mean_and_deviation(in_order.clone());
     let bounds = bounds(cardinality).map(cut_off);
     let bounds = &bounds[..usize::from(cardinality) - 1];
     let letter = |_| {
-        let frame = in_order.by_ref().take(values.len() / frames);
+        let frame = in_order.by_ref().take(values / frames);
         let frame = frame.filter(|value| !value.is_nan());
         let (count, sum) = frame.fold((0.0, 0.0), |(count, sum), value| (count + 1.0, sum + value));
         if count == 0.0 || f64::is_nan(sum) {
@@ -272,7 +273,7 @@ fn word_of(
         };
         b'A' + bounds.iter().take_while(|&&bound| level >= bound).count() as u8
     };
-    SaxWord { letters: (0..frames).map(letter).collect(), cardinality, values: values.len() }
+    SaxWord { letters: (0..frames).map(letter).collect(), cardinality, values }
 }
 
 /// Mean and standard deviation of the finite values, by Welford's method.

@@ -172,3 +172,16 @@ fn preserved_as_heka_preserves() {
     let saved = text(preserved(|out| last.preserve(b"k", out)));
     assert!(saved.ends_with("\nk:add({0/0,0/0,0/0,0.33333333})\n"), "{saved}");
 }
+
+/// At the border of two bands the last digit of the mean decides.
+#[test]
+fn a_word_does_not_depend_on_where_the_window_keeps_its_oldest_value() {
+    let values = [93.90627460697868, -49.622565399261376, f64::NAN, f64::NAN];
+    let expected = SaxWord::from_values(&values, 2, 4).unwrap();
+    for earlier in 0..8 {
+        let mut window = SaxWindow::new(4, 2, 4).unwrap();
+        (0..earlier).for_each(|_| window.add(0.0));
+        values.iter().for_each(|&value| window.add(value));
+        assert_eq!(window.word(), expected, "{earlier}");
+    }
+}
